@@ -1,0 +1,60 @@
+"""An alert as received, and which of two deliveries of it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from bsm_remediate.domain.ids import Fingerprint, aware
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class AlertStatus(StrEnum):
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+class AlertKey(NamedTuple):
+    """What makes two deliveries the same alert (DESIGN 5.6)."""
+
+    source: str
+    fingerprint: Fingerprint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alert:
+    """One alert; its texts are data for ever: never a template, pattern, path, tag or variable name."""
+
+    source: str
+    fingerprint: Fingerprint
+    status: AlertStatus
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(default=_NOTHING)
+    starts_at: datetime
+    ends_at: datetime | None = None
+    received_at: datetime
+
+    def __post_init__(self) -> None:
+        aware(self.starts_at, "starts_at")
+        aware(self.received_at, "received_at")
+
+    @property
+    def key(self) -> AlertKey:
+        return AlertKey(self.source, self.fingerprint)
+
+    @property
+    def name(self) -> str:
+        return self.labels.get("alertname", "")
+
+    @property
+    def severity(self) -> str:
+        return self.labels.get("severity", "").lower()
+
+    @property
+    def is_firing(self) -> bool:
+        return self.status is AlertStatus.FIRING

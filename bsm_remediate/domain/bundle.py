@@ -1,0 +1,100 @@
+"""The policy bundle as a value: everything that the files say, checked and resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from bsm_remediate.domain.calendar import Calendar
+from bsm_remediate.domain.ids import Digest, PolicyId
+from bsm_remediate.domain.matcher import Matcher
+from bsm_remediate.domain.policy import Policy, Rate
+from bsm_remediate.domain.service_map import ServiceMap
+
+DEFAULT_GOAL = "default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Goal:
+    """Weights by business function; a function without one weighs 1."""
+
+    name: str
+    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def weight(self, function: str | None) -> float:
+        return self.weights.get(function, 1.0) if function is not None else 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnCall:
+    rotation: tuple[str, ...]
+    every: timedelta
+    start: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Team:
+    """People and their duties."""
+
+    name: str
+    members: tuple[str, ...]
+    on_call: OnCall | None = None
+    notify: tuple[str, ...] = ()
+    duties: tuple[str, ...] = ()
+
+    def on_call_person(self, now: datetime) -> str | None:
+        """Who is on call at `now` (aware); the first of the rotation before its start; None without a rotation."""
+        if self.on_call is None:
+            return None
+        turn = max(0, (now - self.on_call.start) // self.on_call.every)
+        return self.on_call.rotation[turn % len(self.on_call.rotation)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StormLimit:
+    """More than `share` of all components (and at least `at_least`) beginning to signal within `within` is a storm."""
+
+    share: float = 0.30
+    at_least: int = 10
+    within: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a reviewer of policies must see (DESIGN 4, `settings:`)."""
+
+    executors: int = 4
+    settle: timedelta = timedelta(seconds=20)
+    alert_timeout: timedelta = timedelta(hours=24)
+    skew: timedelta = timedelta(seconds=30)
+    component_labels: tuple[str, ...] = ("component", "instance", "host", "hostname", "node", "pod", "service")
+    not_about: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Label to values: alerts with one of them don't name their component through `instance`, host or alias labels."""
+    state_from_severity: bool = False
+    """True with `state_from_severity: all`: alerts that no policy names change states too."""
+    max_runs: Rate | None = None
+    """Engine-wide, `guard: {max_runs: 20/1h}`."""
+    storm: StormLimit = StormLimit()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """All policies and the business model. Immutable; a reload makes a new one."""
+
+    digest: Digest
+    git_commit: str | None = None
+    currency: str
+    """What losses are counted in: the bundle's currency, or `points` when it knows only tiers."""
+    service_map: ServiceMap
+    policies: Mapping[PolicyId, Policy]
+    goals: Mapping[str, Goal]
+    calendars: Mapping[str, Calendar]
+    teams: Mapping[str, Team]
+    settings: Settings
+
+
+def matchers_text(matchers: tuple[Matcher, ...]) -> str:
+    """The matchers of a policy on one line, for people."""
+    return "{" + ", ".join(str(matcher) for matcher in matchers) + "}"

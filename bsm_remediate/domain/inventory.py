@@ -1,0 +1,17 @@
+"""What the engine keeps of an Ansible inventory: names, groups and addresses; nothing else is stored or logged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Hosts by exact name with their `ansible_host` (or the name itself), and groups with all their hosts."""
+
+    addresses: Mapping[str, str]
+    groups: Mapping[str, tuple[str, ...]]
+
+    def __contains__(self, host: object) -> bool:
+        return host in self.addresses

@@ -1,0 +1,53 @@
+"""The plan: permitted runs in the order of the best business outcome, each with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.decision import Decision
+from bsm_remediate.domain.ids import Digest, NodeId
+from bsm_remediate.domain.policy import Alternative
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One run of the plan. Times are seconds from the plan's `at`."""
+
+    order: int
+    """From 1."""
+    decision: Decision
+    host: str
+    alternative: Alternative
+    locks: tuple[str, ...]
+    executor: int
+    start_s: float
+    expected_duration_s: float
+    success: float
+    restores: tuple[NodeId, ...]
+    """Services that are up again once this step (and those before it) is done."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """`expected_loss` and `lower_bound` are weighted by the goal and cover the services that the steps restore;
+    `expected_money` is the same without weights; loss rates are money per minute."""
+
+    at: datetime
+    goal: str
+    bundle: Digest
+    steps: tuple[Step, ...]
+    shadow: tuple[Step, ...]
+    held: tuple[Decision, ...]
+    unmapped: tuple[Alert, ...]
+    unrestored_loss_per_minute: float
+    expected_loss: float
+    expected_money: float
+    lower_bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the plan may be from the best one: `expected_loss / lower_bound - 1`; 0 when nothing is lost."""
+        return self.expected_loss / self.lower_bound - 1 if self.lower_bound > 0 else 0.0

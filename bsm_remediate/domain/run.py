@@ -1,0 +1,106 @@
+"""Runs: one alternative of a remediation being carried out (DESIGN 5.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bsm_remediate.domain.alert import AlertKey
+from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
+
+
+class RunState(StrEnum):
+    AWAITING_APPROVAL = "awaiting_approval"
+    QUEUED = "queued"
+    RUNNING = "running"
+    VERIFYING = "verifying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    ESCALATED = "escalated"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+
+    @property
+    def is_over(self) -> bool:
+        return not NEXT_STATES[self]
+
+    @property
+    def holds_executor(self) -> bool:
+        """The executor is free when the playbook ends (DESIGN 5.6)."""
+        return self in (RunState.QUEUED, RunState.RUNNING)
+
+    @property
+    def holds_locks(self) -> bool:
+        """The locks are free at the end of the hold."""
+        return self in (RunState.QUEUED, RunState.RUNNING, RunState.VERIFYING)
+
+
+_S = RunState
+NEXT_STATES: dict[RunState, frozenset[RunState]] = {
+    _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.ESCALATED}),
+    _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED, _S.ESCALATED}),
+    _S.RUNNING: frozenset({_S.QUEUED, _S.VERIFYING, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED, _S.OUTCOME_UNKNOWN}),
+    _S.VERIFYING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED}),
+    **dict.fromkeys(
+        (_S.SUCCEEDED, _S.FAILED, _S.ROLLED_BACK, _S.CANCELLED, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN), frozenset()
+    ),
+}
+"""RUNNING → QUEUED is the repetition of a run after the engine's death (attempt + 1), for repeatable playbooks only."""
+
+
+class RunEnd(StrEnum):
+    """Why a run ended, for the guards; the sentence for people is `Run.outcome`."""
+
+    RESTORED = "restored"
+    ALREADY_OK = "already_ok"
+    PLAYBOOK_FAILED = "playbook_failed"
+    TIMED_OUT = "timed_out"
+    UNREACHABLE = "unreachable"
+    NO_HOST_MATCHED = "no_host_matched"
+    NOT_VERIFIED = "not_verified"
+    STILL_FIRING = "still_firing"
+    """Succeeded by its checks, but its alert still fired at the end of `resolve_within`: it failed after all."""
+    BY_A_PERSON = "by_a_person"
+    SIGNAL_GONE = "signal_gone"
+    """Nothing left to do: its signal ended while it waited."""
+    REFUSED = "refused"
+    """The last look at guards, bundle or inventory right before acting said no."""
+    ENGINE_DIED = "engine_died"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One row of the store; change is a new value."""
+
+    id: RunId
+    remediation: str
+    """Shared by the alternatives of one episode."""
+    component: NodeId
+    host: str
+    policy: PolicyId
+    playbook: str
+    alternative: int
+    state: RunState
+    attempt: int = 0
+    """Counts executions of the playbook, from 1; 0 before the first."""
+    fence: int = 0
+    """Grows with each reservation; a host refuses an older one."""
+    reason: str
+    outcome: str = ""
+    end: RunEnd | None = None
+    expected_duration_s: float
+    planned_at: datetime
+    started_at: datetime | None = None
+    """When its playbook started."""
+    passed_at: datetime | None = None
+    """First full pass of its checks: from then on the component counts as ok."""
+    ended_at: datetime | None = None
+    once: bool = False
+    alerts: tuple[AlertKey, ...] = ()
+    bundle: Digest
+    approved_by: str | None = None
+    locks: tuple[str, ...] = ()
+    """`component:ID` and `host:NAME`, sorted."""

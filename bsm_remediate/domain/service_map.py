@@ -1,0 +1,74 @@
+"""The graph of services and components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from bsm_remediate.domain.formula import Gate
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.matcher import Matcher
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Component:
+    """Something that can fail and be restored."""
+
+    id: NodeId
+    host: str
+    """Exact inventory host that playbooks are limited to; default: the id."""
+    address: str = ""
+    """The inventory's `ansible_host`, else the host's name; what `{{ component.address }}` gives."""
+    title: str = ""
+    owner: str | None = None
+    requires: Gate | None = None
+    aliases: tuple[str, ...] = ()
+    match: tuple[Matcher, ...] = ()
+    labels: Mapping[str, str] = field(default=_NOTHING)
+    host_level: bool = False
+    set: NodeId | None = None
+    """The component set that made it."""
+    lock_host: bool = True
+    """False with `lock: component`: its host is only a place to run from."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LossRates:
+    """Money (or points) per minute while down: `default`, or the highest of the calendars in force."""
+
+    default: float
+    by_calendar: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Service:
+    """Something that the business values."""
+
+    id: NodeId
+    title: str = ""
+    function: str | None = None
+    owner: str | None = None
+    loss_per_minute: LossRates
+    degraded: float = 0.5
+    """Share of the loss while degraded."""
+    availability: float | None = None
+    """Objective in percent."""
+    requires: Gate
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceMap:
+    """Components and services by id; the two share one namespace, and every id in a formula is one of them."""
+
+    components: Mapping[NodeId, Component]
+    services: Mapping[NodeId, Service]
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.components or node in self.services
+
+    def requires(self, node: NodeId) -> Gate | None:
+        component = self.components.get(node)
+        return component.requires if component is not None else self.services[node].requires

@@ -1,0 +1,67 @@
+"""What is the case: everything that evaluation looks at beside the bundle. A value; the engine reads it from the store,
+`plan` from a file, tests write it down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.bundle import DEFAULT_GOAL
+from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.state import State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """A person works on a host or component: nothing is run there."""
+
+    target: str
+    """A component id or host name."""
+    who: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """New runs are stopped."""
+
+    who: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Situation:
+    """The facts of one moment `at` (aware)."""
+
+    at: datetime
+    alerts: tuple[Alert, ...]
+    """All that fire or have neither repeated nor resolved."""
+    last_seen: Mapping[tuple[str, str], datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """AlertKey → last repeat, where later than `received_at`; older than `alert_timeout` is unknown (DESIGN 5.6)."""
+    runs: tuple[Run, ...] = ()
+    """Unfinished ones and those that ended within the longest window any guard looks back."""
+    holds: tuple[Hold, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    released: Mapping[NodeId, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Component → when a person gave it back to the engine after an escalation."""
+    adopted: Mapping[PolicyId, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Policy → when a person let it act on old signals."""
+    policy_active_since: Mapping[PolicyId, datetime] | None = None
+    """When each policy began to act; None asks no age (a plan on a file)."""
+    goal: str = DEFAULT_GOAL
+    executors: int | None = None
+    """None: the bundle's `executors`."""
+    max_mode: Mode = Mode.AUTO
+    assume: Mode | None = None
+    """`--assume auto`: shadow policies count as this mode."""
+    stated: Mapping[NodeId, State] = field(default_factory=lambda: MappingProxyType({}))
+    """Own states given outright (`what-if`), beside those from alerts."""

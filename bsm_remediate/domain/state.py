@@ -1,0 +1,29 @@
+"""States of components and services, and how bad each is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """ok < degraded < down; unknown and maintenance stand beside that order (DESIGN 5.1)."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    DOWN = "down"
+    UNKNOWN = "unknown"
+    MAINTENANCE = "maintenance"
+
+
+Level = int
+"""0 ok, 1 degraded, 2 down: the one order that formulas compute with."""
+
+LEVELS: tuple[State, State, State] = (State.OK, State.DEGRADED, State.DOWN)
+LEVEL_OF: dict[State, Level] = {State.OK: 0, State.DEGRADED: 1, State.DOWN: 2}
+
+SEVERITY_STATE: dict[str, State] = {
+    **dict.fromkeys(("critical", "page", "error", "high", "disaster", "down"), State.DOWN),
+    **dict.fromkeys(("warning", "minor", "medium", "low"), State.DEGRADED),
+    **dict.fromkeys(("info", "none"), State.OK),
+}
+"""What an alert's severity says about its component; any other severity means degraded, with a warning."""

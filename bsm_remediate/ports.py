@@ -1,0 +1,178 @@
+"""The seams, each named for what one consumer needs. Adapters implement them; `testing` ships fakes held to the same
+contract tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
+from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
+from bsm_remediate.domain.policy import Check
+from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.service_map import Component
+from bsm_remediate.domain.situation import Hold, Pause
+from bsm_remediate.domain.verification import Observation
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, aware, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never jump, for durations."""
+
+    def wait(self, seconds: float, *, until: Callable[[], bool] = ...) -> bool:
+        """Let `seconds` pass, or less when `until` turns true (asked a few times a second); says whether it did."""
+
+
+class Executor(Protocol):
+    def execute(
+        self,
+        call: PlaybookCall,
+        *,
+        on_event: Callable[[PlaybookEvent], None],
+        cancelled: Callable[[], bool],
+    ) -> PlaybookResult:
+        """Carry out `call` to its end in the calling thread. Nothing of it outlives this call, nor the engine.
+
+        Never raises for what happened on the hosts: that is the result's outcome.
+        """
+
+
+class Prober(Protocol):
+    def look(self, check: Check, component: Component) -> Observation:
+        """Look once whether `check` (tcp, http, command) holds now; takes at most a few seconds; never raises."""
+
+
+# --- the store, as several ports that one adapter serves -----------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accepted:
+    """What became of one delivery."""
+
+    new: int = 0
+    """Alerts that changed something: a new row each."""
+    repeated: int = 0
+    """Known and unchanged: only `last_seen` was touched."""
+    outdated: int = 0
+    """Older than what is known (`starts_at` before): counted, otherwise ignored."""
+
+
+class AlertLog(Protocol):
+    """Durable alerts: what was accepted, and what is active. Rows are immutable; one row per change (DESIGN 5.6)."""
+
+    def record(self, alerts: Sequence[Alert]) -> Accepted:
+        """Commit `alerts` durably (one transaction, fsynced) by the rules of DESIGN 5.6: of the same key an older
+        `starts_at` is ignored, of equal ones the last received counts, repeats touch `last_seen`.
+
+        Raises `StoreUnavailable` when nothing of it was committed.
+        """
+
+    def changes(self, *, after: int, limit: int = ...) -> tuple[Sequence[Alert], int]:
+        """Latest version of every alert that changed after position `after`, resolved ones too, and the new position."""
+
+    def active(self) -> Sequence[Alert]:
+        """The current version of every alert that fires."""
+
+    def last_seen(self) -> Mapping[AlertKey, datetime]:
+        """Last delivery of every alert that fires."""
+
+
+class RunLog(Protocol):
+    """Runs and their locks. Every change appends its events in the same transaction."""
+
+    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
+        """Insert `run` (state queued) with its lock rows, fence = the next number; None, and nothing written, when a
+        lock is taken. Also moves a run of that id that awaits approval (or is RUNNING after a crash) to queued."""
+
+    def insert(self, run: Run, events: Sequence[Event]) -> None:
+        """Insert a run that holds no locks yet (state awaiting_approval)."""
+
+    def update(self, run: Run, events: Sequence[Event]) -> None:
+        """Write the new value of `run`, refused with `RunNotRecorded` unless its state may follow the stored one
+        and its fence is the stored one; frees its locks when the new state holds none."""
+
+    def runs(self, *, since: datetime) -> Sequence[Run]:
+        """Unfinished runs, and those that ended at or after `since`, oldest first."""
+
+    def run(self, run: RunId) -> Run | None: ...
+
+
+class EventLog(Protocol):
+    """The journal."""
+
+    def append(self, events: Sequence[Event]) -> None: ...
+
+    def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
+        """Events with a position above `after`, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """A person's wish, as a row in the store that the engine reads at its next tick (DESIGN 6)."""
+
+    id: int | None = None
+    verb: str
+    """approve, reject, cancel, pause, resume, hold, release, adopt, goal, resolve, reload."""
+    target: str = ""
+    reason: str = ""
+    who: str
+    asked_at: datetime
+    until: datetime | None = None
+    answer: str | None = None
+    """What the engine made of it; None while it waits."""
+    done: bool | None = None
+    """Whether it took effect; None while it waits."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What people have ordered and still holds."""
+
+    goal: str | None = None
+    holds: tuple[Hold, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    released: Mapping[NodeId, datetime] = field(default_factory=dict)
+    adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    policy_active_since: Mapping[PolicyId, datetime] = field(default_factory=dict)
+
+
+class Controls(Protocol):
+    """People's controls and what they add up to."""
+
+    def ask(self, control: Control) -> int:
+        """Queue `control`; returns its id."""
+
+    def waiting(self) -> Sequence[Control]:
+        """Those without an answer, oldest first."""
+
+    def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:
+        """Record in one transaction what became of it and what now stands."""
+
+    def standing(self) -> Standing: ...
+
+
+class Lease(Protocol):
+    """One engine per database (several come with PostgreSQL)."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Be the engine of this database while the context lasts. Raises `StoreUnavailable` when another one is."""
+
+    def is_held(self) -> bool:
+        """Whether some live engine holds it now (asked by the command line)."""
+
+
+class Store(AlertLog, RunLog, EventLog, Controls, Protocol):
+    """All of the above, on one database."""
+
+    def close(self) -> None: ...
+
+
+EventSink = Callable[[Iterable[Event]], None]
