@@ -1,0 +1,49 @@
+"""Output: a table for people, JSON or YAML for programs; colour only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bsm_remediate.domain.event import Json
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def output_option(function: Function) -> Function:
+    """Adds `-o table|json|yaml`, handed to the command as `output`."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="How to print it.",
+    )(function)
+
+
+def console() -> Console:
+    """A rich console on stdout: colour and width of the terminal, plain and wide when piped."""
+    from rich.console import Console  # noqa: PLC0415 - keeps `--help` fast
+
+    on_terminal = sys.stdout.isatty()
+    return Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else 160)
+
+
+def emit(document: Json, output: str, *, table: Callable[[Console], None]) -> None:
+    """Print `document` as JSON or YAML, or let `table` show it to a person."""
+    if output == "json":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        import yaml  # noqa: PLC0415 - keeps `--help` fast
+
+        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        table(console())
