@@ -25,7 +25,8 @@ class RunState(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        return not NEXT_STATES[self]
+        """Whether nothing is under way or waiting any more."""
+        return self in OVER
 
     @property
     def holds_executor(self) -> bool:
@@ -39,16 +40,24 @@ class RunState(StrEnum):
 
 
 _S = RunState
+OVER = frozenset(
+    {_S.SUCCEEDED, _S.FAILED, _S.ROLLED_BACK, _S.CANCELLED, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN}
+)
 NEXT_STATES: dict[RunState, frozenset[RunState]] = {
-    _S.AWAITING_APPROVAL: frozenset({_S.QUEUED, _S.REJECTED, _S.CANCELLED, _S.ESCALATED}),
+    _S.AWAITING_APPROVAL: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.REJECTED, _S.CANCELLED}),
     _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED, _S.ESCALATED}),
-    _S.RUNNING: frozenset({_S.QUEUED, _S.VERIFYING, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED, _S.OUTCOME_UNKNOWN}),
-    _S.VERIFYING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED}),
-    **dict.fromkeys(
-        (_S.SUCCEEDED, _S.FAILED, _S.ROLLED_BACK, _S.CANCELLED, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN), frozenset()
+    _S.RUNNING: frozenset(
+        {_S.QUEUED, _S.VERIFYING, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED, _S.OUTCOME_UNKNOWN}
     ),
+    _S.VERIFYING: frozenset({_S.VERIFYING, _S.SUCCEEDED, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED}),
+    _S.SUCCEEDED: frozenset({_S.FAILED, _S.ESCALATED}),
+    _S.CANCELLED: frozenset({_S.CANCELLED}),
+    **dict.fromkeys((_S.FAILED, _S.ROLLED_BACK, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN), frozenset()),
 }
-"""RUNNING → QUEUED is the repetition of a run after the engine's death (attempt + 1), for repeatable playbooks only."""
+"""What may follow what. RUNNING → QUEUED is the repetition after the engine's death, for repeatable playbooks only;
+AWAITING_APPROVAL → itself is its approval; VERIFYING → itself is the first full pass; SUCCEEDED → FAILED or ESCALATED is
+a success whose checks failed, or whose alert still fired, at the end of `resolve_within`; CANCELLED → itself is the
+relapse of a component that was already ok."""
 
 
 class RunEnd(StrEnum):
@@ -63,6 +72,8 @@ class RunEnd(StrEnum):
     NOT_VERIFIED = "not_verified"
     STILL_FIRING = "still_firing"
     """Succeeded by its checks, but its alert still fired at the end of `resolve_within`: it failed after all."""
+    RELAPSED = "relapsed"
+    """It was already ok, but its checks failed again while its alert still fired."""
     BY_A_PERSON = "by_a_person"
     SIGNAL_GONE = "signal_gone"
     """Nothing left to do: its signal ended while it waited."""

@@ -1,0 +1,65 @@
+"""The alerts that fire now, kept in step with the store by its change positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.ports import AlertLog
+
+_BATCH = 5_000
+_LAST_SEEN_EVERY = timedelta(seconds=60)
+
+
+class Picture:
+    """A copy in memory of what the store says is firing; a lost wake-up only makes it late, never wrong."""
+
+    def __init__(self, log: AlertLog) -> None:
+        self._log = log
+        self._position = 0
+        self._firing: dict[AlertKey, Alert] = {}
+        self._last_seen: Mapping[AlertKey, datetime] = {}
+        self._last_seen_at: datetime | None = None
+        self._alerts: tuple[Alert, ...] | None = ()
+
+    def refresh(self, now: datetime) -> bool:
+        """Take over what changed in the store; says whether anything did."""
+        changed = False
+        while True:
+            alerts, position = self._log.changes(after=self._position, limit=_BATCH)
+            for alert in alerts:
+                self._take(alert)
+            changed = changed or bool(alerts)
+            self._position = position
+            if len(alerts) < _BATCH:
+                break
+        if self._last_seen_at is None or now - self._last_seen_at >= _LAST_SEEN_EVERY:
+            self._last_seen, self._last_seen_at = self._log.last_seen(), now
+        if changed:
+            self._alerts = None
+        return changed
+
+    def _take(self, alert: Alert) -> None:
+        if alert.is_firing:
+            self._firing[alert.key] = alert
+        else:
+            self._firing.pop(alert.key, None)
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        if self._alerts is None:
+            self._alerts = tuple(self._firing.values())
+        return self._alerts
+
+    @property
+    def last_seen(self) -> Mapping[AlertKey, datetime]:
+        return self._last_seen
+
+    def firing(self, keys: Iterable[AlertKey]) -> tuple[Alert, ...]:
+        """Those of `keys` that fire."""
+        return tuple(alert for key in keys if (alert := self._firing.get(key)) is not None)
+
+    def with_fingerprint(self, fingerprint: str) -> tuple[Alert, ...]:
+        """Firing alerts of that fingerprint, from whichever source."""
+        return tuple(alert for alert in self.alerts if alert.fingerprint == fingerprint)
