@@ -158,6 +158,9 @@ class Controls(Protocol):
 
     def standing(self) -> Standing: ...
 
+    def stand(self, standing: Standing) -> None:
+        """Write what stands, where the engine itself keeps it up (when policies became active)."""
+
 
 class Lease(Protocol):
     """One engine per database (several come with PostgreSQL)."""
