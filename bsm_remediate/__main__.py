@@ -1,0 +1,5 @@
+"""`python -m bsm_remediate`."""
+
+from bsm_remediate.cli import main
+
+main()

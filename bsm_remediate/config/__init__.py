@@ -1,0 +1,1 @@
+"""Policy bundles and deployment settings, read from files."""

@@ -1,0 +1,1 @@
+"""The pipeline: from alerts and orders to runs."""
