@@ -1,5 +1,6 @@
 """The seams, each named for what one consumer needs. Adapters implement them; `testing` ships fakes held to the same
-contract tests."""
+contract tests.
+"""
 
 from __future__ import annotations
 
@@ -90,14 +91,16 @@ class RunLog(Protocol):
 
     def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
         """Insert `run` (state queued) with its lock rows, fence = the next number; None, and nothing written, when a
-        lock is taken. Also moves a run of that id that awaits approval (or is RUNNING after a crash) to queued."""
+        lock is taken. Also moves a run of that id that awaits approval (or is RUNNING after a crash) to queued.
+        """
 
     def insert(self, run: Run, events: Sequence[Event]) -> None:
         """Insert a run that holds no locks yet (state awaiting_approval)."""
 
     def update(self, run: Run, events: Sequence[Event]) -> None:
         """Write the new value of `run`, refused with `RunNotRecorded` unless its state may follow the stored one
-        and its fence is the stored one; frees its locks when the new state holds none."""
+        and its fence is the stored one; frees its locks when the new state holds none.
+        """
 
     def runs(self, *, since: datetime) -> Sequence[Run]:
         """Unfinished runs, and those that ended at or after `since`, oldest first."""

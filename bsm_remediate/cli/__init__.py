@@ -70,7 +70,7 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only when a name is wrong
+            import difflib
 
             near = difflib.get_close_matches(args[0], _PLACE, 1) if args else []
             if near:

@@ -26,7 +26,7 @@ class Deployment:
 
     def installation(self) -> Installation:
         """Settings of this deployment: file, then environment, then these options."""
-        from bsm_remediate.app import Installation  # noqa: PLC0415 - keeps `--help` fast
+        from bsm_remediate.app import Installation
 
         return Installation.from_options(
             policies=self.policies,
@@ -41,7 +41,7 @@ class Deployment:
 
         `scrutinise` also checks playbooks and hosts, which commands that act need.
         """
-        from bsm_remediate.errors import InvalidBundle  # noqa: PLC0415 - keeps `--help` fast
+        from bsm_remediate.errors import InvalidBundle
 
         loaded = self.installation().load_bundle(scrutinise=scrutinise)
         for finding in loaded.findings:

@@ -31,7 +31,7 @@ def output_option(function: Function) -> Function:
 
 def console() -> Console:
     """A rich console on stdout: colour and width of the terminal, plain and wide when piped."""
-    from rich.console import Console  # noqa: PLC0415 - keeps `--help` fast
+    from rich.console import Console
 
     on_terminal = sys.stdout.isatty()
     return Console(highlight=False, soft_wrap=not on_terminal, width=None if on_terminal else 160)
@@ -42,7 +42,7 @@ def emit(document: Json, output: str, *, table: Callable[[Console], None]) -> No
     if output == "json":
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif output == "yaml":
-        import yaml  # noqa: PLC0415 - keeps `--help` fast
+        import yaml
 
         click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
     else:

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import NamedTuple
 
 from bsm_remediate.domain.ids import Fingerprint, aware
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class AlertStatus(StrEnum):
@@ -34,7 +31,7 @@ class Alert:
     fingerprint: Fingerprint
     status: AlertStatus
     labels: Mapping[str, str]
-    annotations: Mapping[str, str] = field(default=_NOTHING)
+    annotations: Mapping[str, str] = field(default_factory=dict)
     starts_at: datetime
     ends_at: datetime | None = None
     received_at: datetime

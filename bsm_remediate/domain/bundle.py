@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, PolicyId
@@ -21,7 +20,7 @@ class Goal:
     """Weights by business function; a function without one weighs 1."""
 
     name: str
-    weights: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     def weight(self, function: str | None) -> float:
         return self.weights.get(function, 1.0) if function is not None else 1.0
@@ -70,7 +69,7 @@ class Settings:
     alert_timeout: timedelta = timedelta(hours=24)
     skew: timedelta = timedelta(seconds=30)
     component_labels: tuple[str, ...] = ("component", "instance", "host", "hostname", "node", "pod", "service")
-    not_about: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    not_about: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Label to values: alerts with one of them don't name their component through `instance`, host or alias labels."""
     state_from_severity: bool = False
     """True with `state_from_severity: all`: alerts that no policy names change states too."""

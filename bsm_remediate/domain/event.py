@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
@@ -19,7 +18,7 @@ class Event:
     at: datetime
     subject: str = ""
     """What it is about: a run, component, alert, policy id."""
-    facts: Mapping[str, Json] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, Json] = field(default_factory=dict)
     actor: str = "engine"
     position: int | None = None
     """Place in the journal, given by the store."""

@@ -33,7 +33,8 @@ class Step:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """`expected_loss` and `lower_bound` are weighted by the goal and cover the services that the steps restore;
-    `expected_money` is the same without weights; loss rates are money per minute."""
+    `expected_money` is the same without weights; loss rates are money per minute.
+    """
 
     at: datetime
     goal: str

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
-from types import MappingProxyType
 from typing import Protocol, TypeAlias
 
 from bsm_remediate.domain.duration import format_duration
@@ -69,8 +68,6 @@ class LabelTemplate(Protocol):
 Value: TypeAlias = "str | int | float | bool | None | Template | tuple[Value, ...] | Mapping[str, Value]"
 """A variable of a playbook as the policy's author wrote it, with its templates compiled."""
 
-_NO_VARS: Mapping[str, Value] = MappingProxyType({})
-
 
 class CheckKind(StrEnum):
     TCP = "tcp"
@@ -105,7 +102,7 @@ class Alternative:
 
     playbook: str
     """Path relative to the playbooks folder."""
-    vars: Mapping[str, Value] = field(default=_NO_VARS)
+    vars: Mapping[str, Value] = field(default_factory=dict)
     duration: timedelta = timedelta(seconds=60)
     success: float = 0.9
     """Chance, given that the alternatives before it failed."""

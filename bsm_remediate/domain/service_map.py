@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.matcher import Matcher
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +24,7 @@ class Component:
     requires: Gate | None = None
     aliases: tuple[str, ...] = ()
     match: tuple[Matcher, ...] = ()
-    labels: Mapping[str, str] = field(default=_NOTHING)
+    labels: Mapping[str, str] = field(default_factory=dict)
     host_level: bool = False
     set: NodeId | None = None
     """The component set that made it."""

@@ -1,12 +1,12 @@
 """What is the case: everything that evaluation looks at beside the bundle. A value; the engine reads it from the store,
-`plan` from a file, tests write it down."""
+`plan` from a file, tests write it down.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
@@ -45,15 +45,15 @@ class Situation:
     at: datetime
     alerts: tuple[Alert, ...]
     """All that fire or have neither repeated nor resolved."""
-    last_seen: Mapping[tuple[str, str], datetime] = field(default_factory=lambda: MappingProxyType({}))
+    last_seen: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
     """AlertKey → last repeat, where later than `received_at`; older than `alert_timeout` is unknown (DESIGN 5.6)."""
     runs: tuple[Run, ...] = ()
     """Unfinished ones and those that ended within the longest window any guard looks back."""
     holds: tuple[Hold, ...] = ()
     pauses: tuple[Pause, ...] = ()
-    released: Mapping[NodeId, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    released: Mapping[NodeId, datetime] = field(default_factory=dict)
     """Component → when a person gave it back to the engine after an escalation."""
-    adopted: Mapping[PolicyId, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
     """Policy → when a person let it act on old signals."""
     policy_active_since: Mapping[PolicyId, datetime] | None = None
     """When each policy began to act; None asks no age (a plan on a file)."""
@@ -63,5 +63,5 @@ class Situation:
     max_mode: Mode = Mode.AUTO
     assume: Mode | None = None
     """`--assume auto`: shadow policies count as this mode."""
-    stated: Mapping[NodeId, State] = field(default_factory=lambda: MappingProxyType({}))
+    stated: Mapping[NodeId, State] = field(default_factory=dict)
     """Own states given outright (`what-if`), beside those from alerts."""

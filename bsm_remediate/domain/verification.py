@@ -1,5 +1,6 @@
 """Verification: do the checks hold, each within a time and then for a time (DESIGN 4, Checks; 5.6). Pure: observations
-in, verdict out."""
+in, verdict out.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class _Watched:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verification:
     """The checks of one run since `started_at`. A check that breaks before its `within` is over begins anew; one that
-    breaks later has failed."""
+    breaks later has failed.
+    """
 
     started_at: datetime
     watched: tuple[_Watched, ...]
@@ -62,9 +64,7 @@ class Verification:
 
     def due(self, now: datetime) -> tuple[Check, ...]:
         """The checks to look at now: those never seen, or last seen at least `every` ago."""
-        return tuple(
-            one.check for one in self.watched if one.latest is None or now - one.latest.at >= one.check.every
-        )
+        return tuple(one.check for one in self.watched if one.latest is None or now - one.latest.at >= one.check.every)
 
     def observe(self, seen: Observation) -> Verification:
         """This verification after one more look."""

@@ -62,7 +62,7 @@ class Engine:
         prober: Prober,
         clock: Clock,
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
-        options: EngineOptions = EngineOptions(),  # noqa: B008 - a frozen value
+        options: EngineOptions = EngineOptions(),
         spawn: Spawn = spawn_thread,
     ) -> None:
         self._evaluator = evaluator

@@ -154,9 +154,7 @@ def _hold(desk: _Desk, wish: Control, standing: Standing) -> Answer:
         return _no(standing, f"'{wish.target}' is neither a component nor a host of one")
     hold = Hold(target=wish.target, who=wish.who, reason=wish.reason, since=desk.now, until=wish.until)
     others = tuple(one for one in standing.holds if one.target != wish.target)
-    return Answer(
-        done=True, text=f"nothing is run on {wish.target}", standing=replace(standing, holds=(*others, hold))
-    )
+    return Answer(done=True, text=f"nothing is run on {wish.target}", standing=replace(standing, holds=(*others, hold)))
 
 
 def _release(desk: _Desk, wish: Control, standing: Standing) -> Answer:
@@ -189,18 +187,14 @@ def _adopt(desk: _Desk, wish: Control, standing: Standing) -> Answer:
 def _goal(desk: _Desk, wish: Control, standing: Standing) -> Answer:
     if wish.target not in desk.bundle.goals:
         return _no(standing, f"there is no goal '{wish.target}'; there are {', '.join(sorted(desk.bundle.goals))}")
-    return Answer(
-        done=True, text=f"the goal is {wish.target} now", standing=replace(standing, goal=wish.target)
-    )
+    return Answer(done=True, text=f"the goal is {wish.target} now", standing=replace(standing, goal=wish.target))
 
 
 def _resolve(desk: _Desk, wish: Control, standing: Standing) -> Answer:
     alerts = desk.picture.with_fingerprint(wish.target)
     if not alerts:
         return _no(standing, f"no alert of fingerprint {wish.target} fires")
-    ended = [
-        replace(alert, status=AlertStatus.RESOLVED, ends_at=desk.now, received_at=desk.now) for alert in alerts
-    ]
+    ended = [replace(alert, status=AlertStatus.RESOLVED, ends_at=desk.now, received_at=desk.now) for alert in alerts]
     desk.store.record(ended)
     return Answer(done=True, text=f"{len(ended)} alert{'s' if len(ended) > 1 else ''} ended", standing=standing)
 

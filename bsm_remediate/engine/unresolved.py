@@ -56,7 +56,9 @@ class Unresolved:
             return
         holds, details = self._remediation.looks_restored(job)
         if not holds:
-            self._end_wait(job, run, RunEnd.RELAPSED, f"its checks fail again after {format_duration(now - since)}: {details}")
+            self._end_wait(
+                job, run, RunEnd.RELAPSED, f"its checks fail again after {format_duration(now - since)}: {details}"
+            )
 
     def _end_wait(self, job: Job, run: Run, end: RunEnd, outcome: str) -> None:
         if run.state is RunState.SUCCEEDED:

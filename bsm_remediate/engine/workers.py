@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-
-import logging
 
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.engine.job import Job
@@ -23,7 +22,9 @@ def spawn_thread(work: Callable[[], None], name: str) -> None:
 class Workers:
     """Carries jobs out side by side. The caller has reserved their locks and counted the executors."""
 
-    def __init__(self, carry_out: Callable[[Job, Callable[[], bool]], object], *, spawn: Spawn, ended: Callable[[], None]):
+    def __init__(
+        self, carry_out: Callable[[Job, Callable[[], bool]], object], *, spawn: Spawn, ended: Callable[[], None]
+    ):
         self._carry_out = carry_out
         self._spawn = spawn
         self._ended = ended

@@ -21,7 +21,8 @@ def _never() -> bool:
 
 class VirtualClock:
     """Implements `Clock`. Workers started by `spawn` run until they wait on this clock; `advance` moves time from one
-    deadline to the next and lets each worker come to rest before it goes on, so every history is repeatable."""
+    deadline to the next and lets each worker come to rest before it goes on, so every history is repeatable.
+    """
 
     def __init__(self, now: datetime) -> None:
         self._now = now
