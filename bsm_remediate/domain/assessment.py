@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bsm_remediate.domain.bundle import Bundle
@@ -52,7 +53,12 @@ def assess(
         own=failing_own,
         states=states,
         services={
-            node: _with(one, causes=named.get(node, ()), at_risk=risks.get(node, ())) for node, one in services.items()
+            node: replace(
+                one,
+                causes=named.get(node, ()) if one.state is not State.OK else (),
+                at_risk=risks.get(node, ()),
+            )
+            for node, one in services.items()
         },
         root_causes=causes,
         symptoms=symptomatic,
@@ -70,18 +76,6 @@ def _service_impact(bundle: Bundle, node: NodeId, state: State, *, at: datetime,
         loss_per_minute=now,
         weighted_loss_per_minute=now * weight,
         loss_range=(0.0, full) if state is State.UNKNOWN else (now, now),
-    )
-
-
-def _with(impact: ServiceImpact, *, causes: tuple[NodeId, ...], at_risk: tuple[NodeId, ...]) -> ServiceImpact:
-    return ServiceImpact(
-        service=impact.service,
-        state=impact.state,
-        loss_per_minute=impact.loss_per_minute,
-        weighted_loss_per_minute=impact.weighted_loss_per_minute,
-        loss_range=impact.loss_range,
-        causes=causes if impact.state is not State.OK else (),
-        at_risk=at_risk,
     )
 
 

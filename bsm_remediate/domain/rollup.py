@@ -102,6 +102,16 @@ class RollUp:
         """`nodes` and everything that they depend on."""
         return _reached(nodes, self._children)
 
+    def siblings(self, node: NodeId) -> set[NodeId]:
+        """The other nodes of the nearest gates that `node` is a redundant child of (`any`, `at_least`)."""
+        found: set[NodeId] = set()
+        for dependant in self.dependants(node):
+            for gate in _gates_within(self.service_map.requires(dependant)):
+                members = {edge.child for edge in gate.children if not isinstance(edge.child, Gate)}
+                if node in members and gate.need < sum(edge.weight for edge in gate.children):
+                    found |= members
+        return found - {node}
+
     def cycle_of(self, node: NodeId) -> frozenset[NodeId]:
         """The nodes that wait for each other in a circle with `node`, itself included; empty when there is none."""
         return self._cycle_of.get(node, frozenset())
@@ -147,6 +157,11 @@ class RollUp:
             frontier = following
         return (start,)
 
+    def in_order(self, nodes: Iterable[NodeId]) -> list[NodeId]:
+        """`nodes` with requirements before their dependants (members of a cycle side by side)."""
+        groups = self._groups
+        return sorted(nodes, key=lambda one: (groups.get(one, -1), one))
+
     # --- evaluation ------------------------------------------------------------------------------------------------
 
     def states(self, own: Mapping[NodeId, State]) -> dict[NodeId, State]:
@@ -175,7 +190,7 @@ class RollUp:
         found: dict[NodeId, Level] = {}
         groups = self._groups
         waiting: list[NodeId] = []
-        for node in sorted(self.cone(failing), key=lambda one: (groups.get(one, -1), one)):
+        for node in self.in_order(self.cone(failing)):
             if node in self._cycle_of:
                 if waiting and groups[waiting[0]] != groups[node]:
                     self._settle_cycle(waiting, failing, found)
@@ -199,8 +214,7 @@ class RollUp:
         """
         levels = self._ends(own)[0]
         wanted = [service for service in services if levels.get(service, 0) < 2]  # noqa: PLR2004 - down
-        groups = self._groups
-        order = sorted(self.foundation(wanted), key=lambda one: groups.get(one, -1))
+        order = self.in_order(self.foundation(wanted))
         fatal: dict[NodeId, frozenset[NodeId]] = {}
         changed = True
         while changed:
@@ -255,6 +269,14 @@ def _settled(node: NodeId, low: Levels, high: Levels, planned: Levels) -> State:
 
 def _planned_or_real(level: Level, planned: Level) -> State:
     return State.MAINTENANCE if planned and level == planned else LEVELS[level]
+
+
+def _gates_within(gate: Gate | None) -> Iterator[Gate]:
+    if gate is not None:
+        yield gate
+        for edge in gate.children:
+            if isinstance(edge.child, Gate):
+                yield from _gates_within(edge.child)
 
 
 def _reached(nodes: Iterable[NodeId], neighbours: Mapping[NodeId, Iterable[NodeId]]) -> set[NodeId]:

@@ -6,18 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert
-from bsm_remediate.domain.ids import NodeId, PolicyId
-from bsm_remediate.domain.policy import Evidence
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.policy import Evidence, Policy
 from bsm_remediate.domain.state import State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signal:
-    """One alert on one component, as the bundle reads it.
-
-    Several hits of a `match` make one signal each. `policy` is the decider (or the one that gives meaning);
-    `shadows` are evaluated beside it and only recorded; `ambiguous` names the equally ranked deciders instead.
-    """
+    """One alert on one component, as the bundle reads it. Several hits of a `match` make one signal each."""
 
     alert: Alert
     component: NodeId
@@ -25,9 +21,8 @@ class Signal:
     """How the component was found, for people: `label instance=db-1`, `alias 10.0.0.7`, `match of db-1`."""
     since: datetime
     """`starts_at`, or `received_at` where that lies in the future (DESIGN 5.6)."""
-    policy: PolicyId | None = None
-    shadows: tuple[PolicyId, ...] = ()
-    ambiguous: tuple[PolicyId, ...] = ()
+    policies: tuple[Policy, ...]
+    """All that match, those that act first."""
     sets: State
     """State that it gives the component; OK when it has none to give; UNKNOWN once it is stale."""
     evidence: Evidence = Evidence.INDIRECT

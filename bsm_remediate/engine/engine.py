@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
 from bsm_remediate.domain.decision import Decision, Verdict
-from bsm_remediate.domain.episode import episode_of
+from bsm_remediate.domain.episode import latest_episodes
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
@@ -277,7 +277,7 @@ class Engine:
         component, policy = decision.component, decision.policy
         if component is None or policy is None:
             raise RunNotRecorded("a step without a component or policy")
-        episode = episode_of(component, policy, situation.runs, decision.alerts, evaluation)
+        episode = latest_episodes(situation.runs).get((component, policy)) if decision.alternative else None
         return Run(
             id=RunId(uuid4().hex[:12]),
             remediation=episode.remediation if episode is not None else uuid4().hex[:12],

@@ -1,0 +1,268 @@
+"""Evaluation: from a situation to signals, impact, decisions and the plan. The one way there is, for the engine's tick,
+`plan`, tests and replay alike (DESIGN 3)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.assessment import assess
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.classify import Classifier, Reading
+from bsm_remediate.domain.decision import Decision, Verdict
+from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.domain.episode import Episode, latest_episodes
+from bsm_remediate.domain.facts import Facts
+from bsm_remediate.domain.guard import Case, Scene, decide, touched_by
+from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.impact import Impact
+from bsm_remediate.domain.plan import Plan
+from bsm_remediate.domain.planning import Candidate, make_plan
+from bsm_remediate.domain.policy import Mode, Policy
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.signal import Signal
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.state import State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluation:
+    """What was found at one moment."""
+
+    situation: Situation
+    signals: tuple[Signal, ...]
+    impact: Impact
+    decisions: tuple[Decision, ...]
+    """One for each component and policy that speaks about it; without policy where none does."""
+    plan: Plan
+    unmapped: tuple[tuple[Alert, str], ...] = ()
+    """Alerts that fit nothing, with the reason."""
+
+
+class Evaluator:
+    """Evaluates situations under one bundle; what it compiles and remembers is a cache, never a memory of the past."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.rollup = RollUp(bundle.service_map)
+        self._classifier = Classifier(bundle)
+        self._on_host: dict[str, list[NodeId]] = {}
+        for component in bundle.service_map.components.values():
+            self._on_host.setdefault(component.host, []).append(component.id)
+
+    def evaluate(self, situation: Situation) -> Evaluation:
+        """Everything that follows from `situation`."""
+        readings = self._classifier.read(situation.alerts)
+        episodes = latest_episodes(situation.runs)
+        signals = self._signals(readings, situation)
+        own = self._own_states(signals, readings, situation, episodes)
+        by_component: dict[NodeId, list[Signal]] = defaultdict(list)
+        for signal in signals:
+            by_component[signal.component].append(signal)
+        impact = assess(self.bundle, self.rollup, own=own, signals=by_component, at=situation.at, goal=situation.goal)
+        scene = self._scene(situation, impact, episodes, signals)
+        candidates, settled = self._decide_all(scene, by_component)
+        unmapped = tuple((one.alert, one.mapped.reason) for one in readings if one.mapped.reason)
+        settled += [_unmapped(alert, reason) for alert, reason in unmapped]
+        decisions = [*(one.decision for one in candidates), *settled]
+        held = [one for one in decisions if not one.verdict.is_planned and one.verdict not in _NOT_HELD]
+        plan = make_plan(scene, candidates, held=held, unmapped=[alert for alert, _ in unmapped])
+        return Evaluation(
+            situation=situation,
+            signals=tuple(signals),
+            impact=impact,
+            decisions=tuple(decisions),
+            plan=plan,
+            unmapped=unmapped,
+        )
+
+    # --- states ----------------------------------------------------------------------------------------------------
+
+    def _signals(self, readings: Iterable[Reading], situation: Situation) -> list[Signal]:
+        return [
+            signal
+            for reading in readings
+            for signal in reading.signals(self._classifier.current_state(reading, situation.last_seen, situation.at))
+        ]
+
+    def _own_states(
+        self,
+        signals: Iterable[Signal],
+        readings: Iterable[Reading],
+        situation: Situation,
+        episodes: Mapping[tuple[NodeId, PolicyId], Episode],
+    ) -> dict[NodeId, State]:
+        """The worst of what is said about each component, of reports on services, and of what was stated outright."""
+        own: dict[NodeId, State] = dict(situation.stated)
+        for signal in signals:
+            if signal.sets is not State.OK and not _is_mended(signal, episodes, situation.at):
+                own[signal.component] = _worse(own.get(signal.component), signal.sets)
+        for reading in readings:
+            target = reading.mapped.service
+            if target is not None and reading.sets is not State.OK:
+                own[target.node] = _worse(own.get(target.node), reading.sets)
+        return own
+
+    def _scene(
+        self,
+        situation: Situation,
+        impact: Impact,
+        episodes: Mapping[tuple[NodeId, PolicyId], Episode],
+        signals: Sequence[Signal],
+    ) -> Scene:
+        runs_of = {run.component: run for run in situation.runs if run.state.holds_locks}
+        return Scene(
+            bundle=self.bundle,
+            rollup=self.rollup,
+            situation=situation,
+            impact=impact,
+            episodes=episodes,
+            storm=self._storm(signals),
+            disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),
+            runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
+        )
+
+    def _storm(self, signals: Iterable[Signal]) -> str:
+        """Whether more components than the limit began to signal within its time; it lasts while those signals do."""
+        limit = self.bundle.settings.storm
+        number_of_all = len(self.bundle.service_map.components)
+        onsets: dict[NodeId, datetime] = {}
+        for signal in signals:
+            if signal.sets is not State.OK:
+                onsets[signal.component] = min(onsets.get(signal.component, signal.since), signal.since)
+        begun = sorted(onsets.values())
+        first = most = 0
+        for last, onset in enumerate(begun):
+            while onset - begun[first] > limit.within:
+                first += 1
+            most = max(most, last - first + 1)
+        if most < limit.at_least or most <= limit.share * number_of_all:
+            return ""
+        within = format_duration(limit.within)
+        return f"{most} of {number_of_all} components began to signal within {within}, the limit is {limit.share:.0%}"
+
+    # --- decisions -------------------------------------------------------------------------------------------------
+
+    def _decide_all(
+        self, scene: Scene, by_component: Mapping[NodeId, Sequence[Signal]]
+    ) -> tuple[list[Candidate], list[Decision]]:
+        candidates: list[Candidate] = []
+        settled: list[Decision] = []
+        for component in sorted(by_component):
+            chosen: dict[PolicyId, list[Signal]] = defaultdict(list)
+            for signal in by_component[component]:
+                policies = self._who_speaks(scene, signal)
+                if isinstance(policies, Decision):
+                    settled.append(policies)
+                    continue
+                for policy in policies:
+                    chosen[policy.id].append(signal)
+            for policy_id in sorted(chosen):
+                case = self._case(scene, component, self.bundle.policies[policy_id], chosen[policy_id])
+                candidates.append(Candidate(case=case, decision=decide(case)))
+        return candidates, settled
+
+    def _who_speaks(self, scene: Scene, signal: Signal) -> list[Policy] | Decision:
+        """The one policy that decides about `signal`, with the shadows beside it; or why there is none."""
+        able = [policy for policy in signal.policies if policy.do and self._condition_holds(scene, policy, signal)]
+        acting = [policy for policy in able if self._stance(scene, policy) >= Mode.APPROVE]
+        shadows = [policy for policy in able if self._stance(scene, policy) is Mode.SHADOW]
+        if acting:
+            _, ranked = next(iter(groupby(acting, key=lambda policy: policy.precedence)))
+            first, *others = ranked
+            if others:
+                names = ", ".join(policy.id for policy in (first, *others))
+                reason = f"{names} match alike; give one a higher precedence"
+                return _settled(signal, first.id, Verdict.AMBIGUOUS, reason)
+            return [first, *shadows]
+        if shadows:
+            return shadows
+        if not signal.policies:
+            return _settled(signal, None, Verdict.NO_POLICY, f"no policy names {_name(signal)}")
+        named = signal.policies[0]
+        why = f"the condition of {named.id} doesn't hold" if named.do else f"{named.id} only says what it means"
+        return _settled(signal, None, Verdict.NO_POLICY, why)
+
+    def _stance(self, scene: Scene, policy: Policy) -> Mode:
+        """How far the policy may go, before this engine's cap; shadows count as assumed by `--assume`."""
+        assumed = scene.situation.assume
+        return assumed if assumed is not None and policy.mode is Mode.SHADOW else policy.mode
+
+    def _condition_holds(self, scene: Scene, policy: Policy, signal: Signal) -> bool:
+        if policy.when is None:
+            return True
+        hit = [one for one in scene.impact.services.values() if signal.component in one.causes]
+        return policy.when(
+            Facts(
+                alert=signal.alert,
+                component=self.bundle.service_map.components[signal.component],
+                signal_age_s=max((scene.now - signal.since).total_seconds(), 0.0),
+                loss_per_minute=sum(one.loss_per_minute for one in hit),
+                services=tuple(one.service for one in hit),
+                now=scene.now,
+            )
+        )
+
+    def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: Sequence[Signal]) -> Case:
+        component = self.bundle.service_map.components[node]
+        episode = scene.episodes.get((node, policy.id))
+        newest = max(signal.since for signal in signals)
+        index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
+        alternative = policy.do[min(index, len(policy.do) - 1)]
+        stance = self._stance(scene, policy)
+        mode = min(stance, alternative.mode if alternative.mode is not None else stance, scene.situation.max_mode)
+        return Case(
+            scene=scene,
+            component=component,
+            policy=policy,
+            signals=tuple(signals),
+            alternative_index=index,
+            mode=mode,
+            touched=touched_by(policy, alternative, component, self._on_host),
+        )
+
+
+_NOT_HELD = frozenset({Verdict.UNMAPPED, Verdict.SHADOW})
+_WORSE = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.DOWN: 3, State.MAINTENANCE: 4}
+
+
+def _worse(known: State | None, another: State) -> State:
+    return another if known is None or _WORSE[another] > _WORSE[known] else known
+
+
+def _is_mended(signal: Signal, episodes: Mapping[tuple[NodeId, PolicyId], Episode], now: datetime) -> bool:
+    """Whether a run of one of its policies restored the component while the alert is only slow to end (DESIGN 5.6)."""
+    for policy in signal.policies:
+        episode = episodes.get((signal.component, policy.id))
+        if episode is None:
+            continue
+        latest = episode.latest
+        if latest.state.holds_locks and latest.passed_at is not None and signal.since <= latest.passed_at:
+            return True
+        if episode.is_mended(signal.since, now, policy.resolve_within):
+            return True
+    return False
+
+
+def _locked_components(run: Run) -> list[NodeId]:
+    named = [NodeId(lock.partition(":")[2]) for lock in run.locks if lock.startswith("component:")]
+    return named or [run.component]
+
+
+def _settled(signal: Signal, policy: PolicyId | None, verdict: Verdict, reason: str) -> Decision:
+    return Decision(
+        component=signal.component, policy=policy, verdict=verdict, reason=reason, alerts=(signal.alert.key,)
+    )
+
+
+def _unmapped(alert: Alert, reason: str) -> Decision:
+    return Decision(component=None, policy=None, verdict=Verdict.UNMAPPED, reason=reason, alerts=(alert.key,))
+
+
+def _name(signal: Signal) -> str:
+    return signal.alert.name or "an alert without a name"

@@ -1,0 +1,372 @@
+"""Guards: who objects to a run, in the order in which they speak (DESIGN 5.4, 5.7). Each is a small class; a new one is
+a class and a line in `GUARDS`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.causes import explained_by, settling
+from bsm_remediate.domain.decision import Decision, Verdict
+from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.domain.episode import Episode
+from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.impact import Impact
+from bsm_remediate.domain.loss import full_rate
+from bsm_remediate.domain.policy import Alternative, Evidence, Mode, Policy, Rate, Scope
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.run import Run, RunState
+from bsm_remediate.domain.service_map import Component
+from bsm_remediate.domain.signal import Signal
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.state import LEVEL_OF, State
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """What all cases of one evaluation share."""
+
+    bundle: Bundle
+    rollup: RollUp
+    situation: Situation
+    impact: Impact
+    episodes: Mapping[tuple[NodeId, PolicyId], Episode]
+    storm: str
+    """What the storm brake saw, for people; empty while there is no storm."""
+    disturbed: frozenset[NodeId]
+    """Components that unfinished runs keep busy."""
+    runs_of: Mapping[NodeId, Run]
+    """Component → the unfinished run that holds its lock."""
+
+    @property
+    def now(self) -> datetime:
+        return self.situation.at
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One component under one policy: may the next alternative be run?"""
+
+    scene: Scene
+    component: Component
+    policy: Policy
+    signals: tuple[Signal, ...]
+    alternative_index: int
+    mode: Mode
+    """The strictest of policy, alternative and this engine's cap."""
+    touched: frozenset[NodeId]
+    """The components that the run disturbs: its own, those of its host with `scope: host`, and `affects`."""
+
+    @property
+    def alternative(self) -> Alternative:
+        return self.policy.do[min(self.alternative_index, len(self.policy.do) - 1)]
+
+    @property
+    def newest_since(self) -> datetime:
+        return max(signal.since for signal in self.signals)
+
+    @property
+    def episode(self) -> Episode | None:
+        return self.scene.episodes.get((self.component.id, self.policy.id))
+
+    @property
+    def is_approved(self) -> bool:
+        latest = self.episode.latest if self.episode is not None else None
+        return (
+            latest is not None
+            and latest.state is RunState.AWAITING_APPROVAL
+            and latest.approved_by is not None
+            and latest.alternative == self.alternative_index
+        )
+
+    def decided(self, verdict: Verdict, reason: str) -> Decision:
+        return Decision(
+            component=self.component.id,
+            policy=self.policy.id,
+            verdict=verdict,
+            reason=reason,
+            alternative=self.alternative_index,
+            alerts=tuple(sorted({signal.alert.key for signal in self.signals})),
+        )
+
+
+class Guard(Protocol):
+    def check(self, case: Case) -> Decision | None:
+        """The objection; None: none."""
+
+
+class AlreadyRunning:
+    def check(self, case: Case) -> Decision | None:
+        run = case.scene.runs_of.get(case.component.id)
+        if run is None:
+            return None
+        since = f" for {format_duration(case.scene.now - run.started_at)}" if run.started_at else ""
+        return case.decided(Verdict.ALREADY_RUNNING, f"run {run.id} of {run.policy} is {run.state}{since}")
+
+
+class HeldByPerson:
+    def check(self, case: Case) -> Decision | None:
+        component = case.component
+        for hold in case.scene.situation.holds:
+            if hold.target in {component.id, component.host} and _in_force(hold.until, case.scene.now):
+                until = f" until {hold.until:%H:%M}" if hold.until else ""
+                why = f": {hold.reason}" if hold.reason else ""
+                return case.decided(Verdict.HELD_BY, f"{hold.who} works on {hold.target}{until}{why}")
+        episode = case.episode
+        released = case.scene.situation.released.get(component.id)
+        if episode is None or not episode.is_with_a_person(case.newest_since, released):
+            return None
+        latest = episode.latest
+        return case.decided(
+            Verdict.HELD_BY,
+            f"run {latest.id} is {latest.state}: {latest.outcome} (`release {component.id}` gives it back)",
+        )
+
+
+class AwaitingResolve:
+    def check(self, case: Case) -> Decision | None:
+        episode = case.episode
+        within = case.policy.resolve_within
+        if episode is None or not episode.is_mended(case.newest_since, case.scene.now, within):
+            return None
+        ended = episode.latest.ended_at or case.scene.now
+        return case.decided(
+            Verdict.AWAITING_RESOLVE,
+            f"mended {format_duration(case.scene.now - ended)} ago, its alert may take {format_duration(within)} to end",
+        )
+
+
+class TooOld:
+    def check(self, case: Case) -> Decision | None:
+        active_since = case.scene.situation.policy_active_since
+        is_open = case.episode is not None and case.episode.is_open(case.newest_since)
+        if active_since is None or is_open or case.policy.id in case.scene.situation.adopted:
+            return None
+        age = case.scene.now - case.newest_since
+        hint = f"`adopt {case.policy.id}` lets it act"
+        began = active_since.get(case.policy.id)
+        if began is not None and case.newest_since < began:
+            earlier = format_duration(began - case.newest_since)
+            return case.decided(Verdict.TOO_OLD, f"began {earlier} before the policy became active; {hint}")
+        if age > case.policy.max_age:
+            limit = format_duration(case.policy.max_age)
+            return case.decided(Verdict.TOO_OLD, f"is {format_duration(age)} old, max_age is {limit}; {hint}")
+        return None
+
+
+class Maintenance:
+    def check(self, case: Case) -> Decision | None:
+        if case.scene.impact.own.get(case.component.id) is not State.MAINTENANCE:
+            return None
+        return case.decided(Verdict.MAINTENANCE, f"{case.component.id} is in maintenance")
+
+
+class Paused:
+    def check(self, case: Case) -> Decision | None:
+        for pause in case.scene.situation.pauses:
+            if _in_force(pause.until, case.scene.now):
+                until = f" until {pause.until:%H:%M}" if pause.until else ""
+                why = f": {pause.reason}" if pause.reason else ""
+                return case.decided(Verdict.PAUSED, f"paused by {pause.who}{until}{why}")
+        return None
+
+
+class Storm:
+    def check(self, case: Case) -> Decision | None:
+        if not case.scene.storm or case.mode is not Mode.AUTO or case.is_approved:
+            return None
+        return case.decided(Verdict.STORM, f"{case.scene.storm}; a person must approve")
+
+
+class Symptom:
+    """Holds what its requirements explain, and, once they are restored, until they have settled (DESIGN 5.3)."""
+
+    def check(self, case: Case) -> Decision | None:
+        explained = case.scene.impact.symptoms.get(case.component.id)
+        if explained is not None:
+            reason = explained_by(case.component.id, explained, case.scene.impact.states)
+            return case.decided(Verdict.SYMPTOM, reason)
+        if any(signal.evidence is Evidence.DIRECT for signal in case.signals):
+            return None
+        return self._settling(case)
+
+    @staticmethod
+    def _settling(case: Case) -> Decision | None:
+        foundation = case.scene.rollup.foundation([case.component.id]) - {case.component.id}
+        restored = [
+            (run.passed_at, run.component)
+            for run in case.scene.situation.runs
+            if run.passed_at is not None and run.component in foundation and case.newest_since <= run.passed_at
+        ]
+        if not restored:
+            return None
+        passed, cause = max(restored)
+        ago = case.scene.now - passed
+        has_checks = any(check.is_independent for check in case.policy.verify)
+        wait = case.scene.bundle.settings.settle if has_checks else case.policy.resolve_within
+        if ago >= wait:
+            return None
+        return case.decided(Verdict.SYMPTOM, settling(case.component.id, cause, ago, wait))
+
+
+class CoolingDown:
+    def check(self, case: Case) -> Decision | None:
+        episode = case.episode
+        if episode is None or episode.is_open(case.newest_since):
+            return None
+        latest = episode.latest
+        if latest.ended_at is None or latest.attempt == 0:
+            return None
+        ago = case.scene.now - latest.ended_at
+        cooldown = case.policy.guard.cooldown
+        if ago >= cooldown:
+            return None
+        return case.decided(
+            Verdict.COOLING_DOWN, f"ran {format_duration(ago)} ago, cooldown is {format_duration(cooldown)}"
+        )
+
+
+class BudgetSpent:
+    def check(self, case: Case) -> Decision | None:
+        guard = case.policy.guard
+        limits: tuple[tuple[str, Rate | None, Iterable[Run]], ...] = (
+            (f"on {case.component.id}", guard.max_runs_per_component, self._of_both(case)),
+            (f"of {case.policy.id}", guard.max_runs_per_policy, self._of_policy(case)),
+            ("of this engine", case.scene.bundle.settings.max_runs, case.scene.situation.runs),
+        )
+        for whose, limit, runs in limits:
+            if limit is None:
+                continue
+            number = sum(1 for run in runs if _began_within(run, limit.window, case.scene.now))
+            if number >= limit.count:
+                return case.decided(Verdict.BUDGET_SPENT, f"{number} runs {whose}, the limit is {limit}")
+        return None
+
+    @staticmethod
+    def _of_policy(case: Case) -> list[Run]:
+        return [run for run in case.scene.situation.runs if run.policy == case.policy.id]
+
+    @classmethod
+    def _of_both(cls, case: Case) -> list[Run]:
+        return [run for run in cls._of_policy(case) if run.component == case.component.id]
+
+
+class Quorum:
+    """Never takes down a service that isn't down: all unfinished runs and this one counted as down (DESIGN 5.7)."""
+
+    def check(self, case: Case) -> Decision | None:
+        busy = case.scene.disturbed | case.touched
+        victims = newly_down(case.scene, busy)
+        if victims:
+            shown = ", ".join(victims[:3])
+            return case.decided(Verdict.QUORUM, f"{shown} would go down while {case.component.id} is worked on")
+        return self._max_unavailable(case)
+
+    @staticmethod
+    def _max_unavailable(case: Case) -> Decision | None:
+        written = case.policy.guard.max_unavailable
+        if written is None:
+            return None
+        siblings = case.scene.rollup.siblings(case.component.id)
+        whole = len(siblings) + 1
+        limit = whole * float(written[:-1]) / 100 if written.endswith("%") else float(written)
+        worked_on = sorted(siblings & case.scene.disturbed)
+        if len(worked_on) + 1 <= max(limit, 1):
+            return None
+        shown = ", ".join(worked_on)
+        return case.decided(
+            Verdict.QUORUM, f"{shown} of its {whole} siblings is worked on, max_unavailable is {written}"
+        )
+
+
+class Shadow:
+    def check(self, case: Case) -> Decision | None:
+        if case.mode is not Mode.SHADOW:
+            return None
+        whose = "this engine acts" if case.policy.mode > Mode.SHADOW else "its policy is"
+        return case.decided(Verdict.SHADOW, f"would run {case.alternative.playbook}; {whose} in mode shadow")
+
+
+class NeedsApproval:
+    def check(self, case: Case) -> Decision | None:
+        if case.is_approved:
+            return None
+        if case.mode is Mode.APPROVE:
+            who = f" by {', '.join(case.policy.guard.approvers)}" if case.policy.guard.approvers else ""
+            return case.decided(Verdict.AWAIT_APPROVAL, f"mode approve: waits for approval{who}")
+        if not case.policy.has_second_opinion:
+            reason = "no check but the alert itself: waits for approval (add a check, or `unchecked: true`)"
+            return case.decided(Verdict.AWAIT_APPROVAL, reason)
+        return self._loss_at_stake(case)
+
+    @staticmethod
+    def _loss_at_stake(case: Case) -> Decision | None:
+        limit = case.policy.guard.approve_above
+        if limit is None:
+            return None
+        bundle = case.scene.bundle
+        services = bundle.service_map.services
+        victims = newly_down(case.scene, case.touched)
+        rate = sum(full_rate(services[one], bundle.calendars, case.scene.now) for one in victims)
+        stake = rate * case.alternative.duration.total_seconds() / 60
+        if stake <= limit:
+            return None
+        reason = f"the run itself could cost {stake:.2f} {bundle.currency}, approve_above is {limit:g}"
+        return case.decided(Verdict.AWAIT_APPROVAL, reason)
+
+
+GUARDS: tuple[Guard, ...] = (
+    AlreadyRunning(),
+    HeldByPerson(),
+    AwaitingResolve(),
+    TooOld(),
+    Maintenance(),
+    Paused(),
+    Storm(),
+    Symptom(),
+    CoolingDown(),
+    BudgetSpent(),
+    Quorum(),
+    Shadow(),
+    NeedsApproval(),
+)
+"""In the order of DESIGN 5.4; unmapped, no_policy and ambiguous are settled before there is a case."""
+
+
+def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
+    """The first objection, else the permission to run."""
+    objections = (guard.check(case) for guard in guards)
+    return next((held for held in objections if held is not None), case.decided(Verdict.RUN, "permitted"))
+
+
+def newly_down(scene: Scene, nodes: Iterable[NodeId]) -> list[NodeId]:
+    """Services that aren't down now but would be if `nodes` were down too."""
+    own = {node: LEVEL_OF.get(state, 0) for node, state in scene.impact.own.items()}
+    own.update(dict.fromkeys(nodes, 2))
+    services = scene.bundle.service_map.services
+    return sorted(
+        node
+        for node, level in scene.rollup.levels(own).items()
+        if level == 2 and node in services and scene.impact.state(node) is not State.DOWN  # noqa: PLR2004 - down
+    )
+
+
+def touched_by(
+    policy: Policy, alternative: Alternative, component: Component, hosts: Mapping[str, list[NodeId]]
+) -> frozenset[NodeId]:
+    """The components that a run disturbs."""
+    touched = {component.id, *alternative.affects}
+    if policy.scope is Scope.HOST:
+        touched.update(hosts.get(component.host, ()))
+    return frozenset(touched)
+
+
+def _in_force(until: datetime | None, now: datetime) -> bool:
+    return until is None or now < until
+
+
+def _began_within(run: Run, window: timedelta, now: datetime) -> bool:
+    return run.started_at is not None and now - run.started_at < window

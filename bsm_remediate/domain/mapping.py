@@ -1,0 +1,111 @@
+"""Which component an alert is about (DESIGN 4, "Which component is an alert about")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.match_index import MatchIndex
+from bsm_remediate.domain.policy import Policy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """What an alert names, and how that was found, for people."""
+
+    node: NodeId
+    how: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """The components (or one service) that an alert is about; without any, `reason` says why."""
+
+    components: tuple[Target, ...] = ()
+    service: Target | None = None
+    reason: str = ""
+
+
+class Mapper:
+    """Answers from dictionaries; nothing is scanned per alert."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._components = bundle.service_map.components
+        self._services = bundle.service_map.services
+        self._settings = bundle.settings
+        self._by_match = MatchIndex((one.id, one.match) for one in self._components.values() if one.match)
+        self._by_alias: dict[str, list[NodeId]] = {}
+        self._by_host: dict[str, list[NodeId]] = {}
+        for one in self._components.values():
+            self._by_host.setdefault(one.host, []).append(one.id)
+            for alias in one.aliases:
+                self._by_alias.setdefault(alias, []).append(one.id)
+
+    def map(self, labels: Mapping[str, str], policies: tuple[Policy, ...]) -> Mapped:
+        """The components that an alert with `labels` is about, `policies` being those that match it."""
+        for policy in policies:
+            if policy.component is not None:
+                return self._by_policy(policy, labels)
+        matched = self._by_match.matching(labels)
+        if matched:
+            return Mapped(components=tuple(Target(node=one, how=f"match of {one}") for one in matched))
+        named = [(label, labels[label]) for label in self._settings.component_labels if labels.get(label)]
+        if self._is_about_something_else(labels):
+            named = [(label, value) for label, value in named if label not in _PLACES]
+        return self._by_labels(named)
+
+    def _by_policy(self, policy: Policy, labels: Mapping[str, str]) -> Mapped:
+        wanted = policy.component(labels) if policy.component is not None else ""
+        if wanted in self._components:
+            return Mapped(components=(Target(node=NodeId(wanted), how=f"component of policy {policy.id}"),))
+        return Mapped(reason=f"policy {policy.id} says component '{wanted}', and there is none of that id")
+
+    def _is_about_something_else(self, labels: Mapping[str, str]) -> bool:
+        return any(labels.get(label) in values for label, values in self._settings.not_about.items())
+
+    def _by_labels(self, named: list[tuple[str, str]]) -> Mapped:
+        for label, value in named:
+            for text in _spellings(label, value):
+                if text in self._components:
+                    return Mapped(components=(Target(node=NodeId(text), how=f"label {label}={value}"),))
+                if text in self._services:
+                    return Mapped(service=Target(node=NodeId(text), how=f"label {label}={value}"))
+        for label, value in named:
+            for text in _spellings(label, value):
+                if text in self._by_alias:
+                    found = self._by_alias[text]
+                    return Mapped(
+                        components=tuple(Target(node=one, how=f"alias {text} of {one}, label {label}") for one in found)
+                    )
+        return self._by_hosts(named)
+
+    def _by_hosts(self, named: list[tuple[str, str]]) -> Mapped:
+        for label, value in named:
+            for text in _spellings(label, value):
+                there = self._by_host.get(text, [])
+                if len(there) > 1:
+                    levels = [one for one in there if self._components[one].host_level]
+                    if len(levels) != 1:
+                        names = ", ".join(there[:5])
+                        return Mapped(reason=f"ambiguous: host {text} runs {names}; mark one `host_level: true`")
+                    there = levels
+                if there:
+                    return Mapped(components=(Target(node=there[0], how=f"host {text}, label {label}"),))
+        if not named:
+            return Mapped(reason="no label names a component")
+        values = ", ".join(f"{label}={value}" for label, value in named[:5])
+        return Mapped(reason=f"nothing is called {values}")
+
+
+_PLACES = frozenset({"instance", "host", "hostname", "node"})
+
+
+def _spellings(label: str, value: str) -> tuple[str, ...]:
+    """`instance` names its port too; the name before it counts as well."""
+    if label == "instance" and ":" in value:
+        name, _, port = value.rpartition(":")
+        if port.isdigit():
+            return (value, name)
+    return (value,)
