@@ -28,6 +28,7 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.state import State
+from bsm_remediate.errors import InvalidExpression
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +207,10 @@ class Evaluator:
                 services=tuple(one.service for one in hit),
                 now=scene.now,
             )
-        )
+        try:
+            return policy.when(facts)
+        except InvalidExpression:
+            return False  # a value of the wrong kind, say a text where a number is compared: nothing is done about it
 
     def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: Sequence[Signal]) -> Case:
         component = self.bundle.service_map.components[node]

@@ -1,0 +1,172 @@
+"""Kinds of values in a bundle, as pydantic types: each reads its text once and says what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, time, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
+
+from bsm_remediate.domain.duration import parse_duration
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", re.ASCII)
+_MONEY = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kM]?)\s*(?:/\s*(min|h|d|y))?", re.ASCII)
+_PER_MINUTE = {None: 1.0, "min": 1.0, "h": 60.0, "d": 1440.0, "y": 525_600.0}
+_TIMES = {"": 1.0, "k": 1e3, "M": 1e6}
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
+_RATE = re.compile(r"(\d{1,6})\s*/\s*(\S+)", re.ASCII)
+_CLOCK = re.compile(r"([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
+_WHOLE = 100
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no duration; write it with its unit, like 30s, 5m, 1h30m or 2d")
+    return parse_duration(value)
+
+
+def money_per_minute(value: object) -> float:
+    """Money per minute: `300`, `18000/h`, `2M/y`. Raises `ValueError`."""
+    if isinstance(value, bool) or value is None:
+        raise ValueError(f"{value!r} is no amount of money per minute like 300, 18000/h or 2M/y")
+    if isinstance(value, int | float):
+        number = float(value)
+    else:
+        found = _MONEY.fullmatch(str(value).strip())
+        if found is None:
+            raise ValueError(f"{value!r} is no amount of money per minute like 300, 18000/h or 2M/y")
+        number = float(found[1]) * _TIMES[found[2]] / _PER_MINUTE[found[3]]
+    if not 0 <= number < 1e15:  # noqa: PLR2004 - beyond any business
+        raise ValueError(f"{value!r} must not be negative")
+    return number
+
+
+def _share(value: object) -> float:
+    if isinstance(value, str) and (found := _SHARE.fullmatch(value)):
+        number = float(found[1]) / _WHOLE
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    else:
+        raise ValueError(f"{value!r} is no share like 0.25 or 25%")
+    if not 0 <= number <= 1:
+        raise ValueError(f"{value!r} must lie between 0 and 1 (0% and 100%)")
+    return number
+
+
+def parse_rate(value: object) -> tuple[int, timedelta]:
+    """A rate like `3/1h`. Raises `ValueError`."""
+    found = _RATE.fullmatch(str(value))
+    if found is None or int(found[1]) < 1:
+        raise ValueError(f"{value!r} is no rate like 3/1h")
+    return int(found[1]), parse_duration(found[2])
+
+
+def _id(value: object) -> str:
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError(f"{value!r} is no id: letters, digits, and . _ - @ after the first")
+    return value
+
+
+def _host(value: object) -> str:
+    if not isinstance(value, str) or not _HOST.fullmatch(value):
+        raise ValueError(f"{value!r} is no plain host name: letters, digits, and . _ - after the first")
+    return value
+
+
+def _text(value: object) -> str:
+    """Numbers are welcome where text is wanted: `shard: 1` means "1"."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{_kind(value)} is no text")
+    return value
+
+
+def _kind(value: object) -> str:
+    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
+
+
+def parse_clock(text: str) -> time:
+    """`08:00`, up to `24:00` (midnight at the end of the day, given as `time(0)`). Raises `ValueError`."""
+    found = _CLOCK.fullmatch(text.strip())
+    if found is None or (found[1] == "24" and found[2] != "00"):
+        raise ValueError(f"'{text}' is no time of day like 08:00")
+    return time(int(found[1]) % 24, int(found[2]))
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def parse_weekdays(value: object) -> frozenset[int]:
+    """`mon-fri`, `sat,sun` or a list of days; 0 is Monday. Raises `ValueError`."""
+    parts = value if isinstance(value, list) else str(value).split(",")
+    days: set[int] = set()
+    for part in parts:
+        first, dash, last = (one.strip().lower() for one in str(part).partition("-"))
+        if first not in _DAYS or (dash and last not in _DAYS):
+            raise ValueError(f"'{part}' is no weekday or range of weekdays like mon-fri")
+        start, end = _DAYS.index(first), _DAYS.index(last if dash else first)
+        days.update((start + step) % 7 for step in range((end - start) % 7 + 1))
+    return frozenset(days)
+
+
+def _hours(value: object) -> tuple[tuple[time, time], ...]:
+    parts = value if isinstance(value, list) else str(value).split(",")
+    found = []
+    for part in parts:
+        since, dash, until = str(part).partition("-")
+        if not dash:
+            raise ValueError(f"'{part}' is no range of hours like 08:00-18:00")
+        found.append((parse_clock(since), parse_clock(until)))
+    return tuple(found)
+
+
+def _day(value: object) -> date:
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is no date like 2026-01-05") from None
+
+
+def _schema(kind: str, *, examples: list[Any], pattern: str | None = None) -> WithJsonSchema:
+    written: dict[str, Any] = {"type": kind, "examples": examples}
+    if pattern is not None:
+        written["pattern"] = pattern
+    return WithJsonSchema(written)
+
+
+_NUMBER_OR_TEXT = ["number", "string"]
+Duration = Annotated[
+    timedelta,
+    PlainValidator(_duration),
+    _schema("string", examples=["30s", "1h30m"], pattern="^([0-9.]+(ms|s|m|h|d))+$"),
+]
+Money = Annotated[
+    float,
+    PlainValidator(money_per_minute),
+    WithJsonSchema({"type": _NUMBER_OR_TEXT, "examples": [300, "18000/h", "2M/y"]}),
+]
+Share = Annotated[float, PlainValidator(_share), WithJsonSchema({"type": _NUMBER_OR_TEXT, "examples": [0.25, "25%"]})]
+RateText = Annotated[tuple[int, timedelta], PlainValidator(parse_rate), _schema("string", examples=["3/1h"])]
+Id = Annotated[str, PlainValidator(_id), _schema("string", examples=["db-1"])]
+HostName = Annotated[str, PlainValidator(_host), _schema("string", examples=["db-1"])]
+Text = Annotated[str, BeforeValidator(_text)]
+Weekdays = Annotated[
+    frozenset[int],
+    PlainValidator(parse_weekdays),
+    WithJsonSchema({"type": ["string", "array"], "examples": ["mon-fri", ["sat", "sun"]]}),
+]
+Hours = Annotated[
+    tuple[tuple[time, time], ...],
+    PlainValidator(_hours),
+    WithJsonSchema({"type": ["string", "array"], "examples": ["08:00-18:00"]}),
+]
+Day = Annotated[date, PlainValidator(_day), _schema("string", examples=["2026-01-05"])]
+StateName = Literal["ok", "degraded", "down"]
+ModeName = Literal["off", "shadow", "approve", "auto"]

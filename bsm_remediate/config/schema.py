@@ -1,0 +1,282 @@
+"""The bundle's schema: what may be written, key by key (DESIGN 4). Source of `schema` and of the reference page."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bsm_remediate.config.fields import (
+    Day,
+    Duration,
+    HostName,
+    Hours,
+    Id,
+    ModeName,
+    Money,
+    RateText,
+    Share,
+    StateName,
+    Text,
+    Weekdays,
+)
+
+LATER: dict[str, str] = {
+    "metric": "metric policies",
+    "rebalance": "rebalancing",
+    "promql": "checks by PromQL",
+    "ics": "iCalendar files",
+    "rrule": "recurrence rules",
+    "holidays": "public holidays",
+    "deadline": "deadlines",
+    "grace": "grace times",
+    "per_outage": "a price per outage",
+    "breaker": "breakers",
+    "canary": "canaries",
+    "watchdog": "the watchdog",
+    "freeze": "change freezes",
+    "learn": "learning",
+    "choose": "choosing by gain",
+}
+"""Keys of the design that come with later versions: a clear refusal instead of silence."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ObjectiveSection(_Section):
+    """What was promised to the business."""
+
+    availability: float = Field(ge=0, le=100, description="Percent of the time.")
+    window: Duration | None = Field(default=None, description="Over which time.")
+
+
+class ServiceSection(_Section):
+    """Something that the business values."""
+
+    title: Text = Field(default="", description="What it is, for people.")
+    function: Text | None = Field(default=None, description="Business function; goals weigh it.")
+    owner: Text | None = Field(default=None, description="A team.")
+    loss_per_minute: Money | dict[Text, Money] | None = Field(
+        default=None, description="Money per minute while down; one number, or `default` and calendars."
+    )
+    tier: Text | None = Field(default=None, description="Instead of money: critical, high, medium or low.")
+    degraded: Share = Field(default=0.5, description="Share of the loss while degraded.")
+    objective: ObjectiveSection | None = Field(default=None, description="What was promised.")
+    requires: Any = Field(description="Formula over components, sets and services.")
+
+
+class ComponentSection(_Section):
+    """Something that can fail and be restored: process, host, database, link, queue."""
+
+    title: Text = Field(default="", description="What it is, for people.")
+    owner: Text | None = Field(default=None, description="A team.")
+    host: HostName | None = Field(
+        default=None, description="Inventory host that playbooks are limited to (default: id)."
+    )
+    hosts: Any = Field(default=None, description="Makes it a set: a group, a pattern with *, or a list of hosts.")
+    requires: Any = Field(default=None, description="Formula over what it needs.")
+    aliases: list[Text] = Field(default_factory=list, description="Other names that alerts use for it.")
+    match: dict[Text, Text] | list[Text] | None = Field(
+        default=None, description="Alerts with these labels are about it."
+    )
+    labels: dict[Text, Text] = Field(default_factory=dict, description="Facts for expressions and templates.")
+    host_level: bool = Field(default=False, description="Alerts that name only its host are about it.")
+    lock: Literal["host", "component"] | None = Field(
+        default=None, description="`component`: its host is only a place to run from (default for localhost)."
+    )
+
+
+class PoolSection(_Section):
+    """Members that share load (read and checked; rebalancing comes later)."""
+
+    members: dict[Id, dict[Text, Any]] = Field(description="Components with their capacity.")
+    load: dict[Text, Any] | None = Field(default=None, description="Where the live load is read.")
+    serves: list[Id] = Field(default_factory=list, description="Services that live on it.")
+    apply: dict[Text, Any] | None = Field(default=None, description="The playbook that sets weights.")
+
+
+class GoalSection(_Section):
+    """A named profile of weights."""
+
+    weights: dict[Text, float] = Field(default_factory=dict, description="Weight by business function (default 1).")
+
+
+class CalendarSection(_Section):
+    """Weekly hours."""
+
+    timezone: Text = Field(description="A zone like Europe/Berlin.")
+    weekdays: Weekdays = Field(default=frozenset(range(7)), description="Days on which the hours begin.")
+    hours: Hours = Field(description="One range or several, like 08:00-18:00.")
+
+
+class OnCallSection(_Section):
+    """Who is on call."""
+
+    rotation: list[Text] = Field(min_length=1, description="People in turn.")
+    every: Duration = Field(description="How long a turn lasts.")
+    start: Day = Field(description="When the first turn begins (UTC).")
+
+
+class TeamSection(_Section):
+    """People and their duties."""
+
+    members: list[Text] = Field(default_factory=list, description="People.")
+    on_call: OnCallSection | None = Field(default=None, description="The rotation.")
+    notify: list[Text] = Field(default_factory=list, description="Where they are told.")
+    duties: list[Literal["owner", "approver"]] = Field(default_factory=list, description="What they may do.")
+
+
+class ExpectSection(_Section):
+    """What a playbook usually takes and brings."""
+
+    duration: Duration | None = Field(default=None, description="Until restored.")
+    success: Share | None = Field(default=None, description="Chance, given that those before it failed.")
+
+
+class RollbackSection(_Section):
+    """How to undo a failed alternative."""
+
+    playbook: Text = Field(description="File in the playbooks folder.")
+    vars: dict[Text, Any] = Field(default_factory=dict, description="Its variables.")
+
+
+class AlternativeSection(_Section):
+    """One playbook that may restore the component."""
+
+    playbook: Text = Field(description="File in the playbooks folder.")
+    vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
+    expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
+    mode: ModeName | None = Field(default=None, description="Stricter than the policy's.")
+    timeout: Duration | None = Field(default=None, description="Default: 3 times the expected duration + 60 s.")
+    once: bool = Field(default=False, description="Not repeatable: after a crash in its middle a person decides.")
+    check: bool = Field(default=True, description="Whether it can run in check mode.")
+    hosts: list[HostName] = Field(
+        default_factory=lambda: ["self"], description="Limit and locks; self is its own host."
+    )
+    affects: list[Id] = Field(default_factory=list, description="What else it disturbs.")
+    rollback: RollbackSection | None = Field(default=None, description="Run when it failed.")
+
+
+class CheckSection(_Section):
+    """One condition of `verify`; exactly one of tcp, http, command, alert."""
+
+    tcp: Text | None = Field(default=None, description="host:port that must accept a connection.")
+    http: Text | None = Field(default=None, description="Address that must answer.")
+    status: int = Field(default=200, ge=100, le=599, description="Status that http must answer.")
+    body: Text | None = Field(default=None, description="Regular expression that the answer must contain.")
+    command: Text | None = Field(default=None, description="Command on the component's host that must exit with 0.")
+    alert: Literal["off"] | None = Field(default=None, description="`off`: the policy's alerts must have ended.")
+    within: Duration | None = Field(default=None, description="Must hold by then (default 60s).")
+    hold: Duration | None = Field(default=None, description="And then for so long (default 0s).")
+    every: Duration | None = Field(default=None, description="Asked again so often (default 1s).")
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> CheckSection:
+        kinds = [kind for kind in ("tcp", "http", "command", "alert") if getattr(self, kind) is not None]
+        if len(kinds) != 1:
+            raise ValueError(
+                f"a check needs exactly one of tcp, http, command, alert; here: {', '.join(kinds) or 'none'}"
+            )
+        return self
+
+
+class GuardSection(_Section):
+    """A policy's limits."""
+
+    cooldown: Duration | None = Field(default=None, description="After a remediation (default 10m).")
+    max_runs: RateText | dict[Literal["component", "policy"], RateText] | None = Field(
+        default=None, description="Per component (default 3/1h), or {component: …, policy: …}."
+    )
+    max_unavailable: Text | None = Field(default=None, description="Number or share of siblings worked on at once.")
+    approve_above: float | None = Field(default=None, ge=0, description="Approval when the run itself could lose more.")
+    approvers: list[Text] = Field(default_factory=list, description="Teams that may approve.")
+
+
+class PolicySection(_Section):
+    """What to do about a matching signal."""
+
+    description: Text = Field(default="", description="What it is for.")
+    match: dict[Text, Text] | list[Text] = Field(description="Labels that must be equal, or a list of matchers.")
+    when: Text | None = Field(default=None, description="Expression that must hold for it to act.")
+    sets: StateName | None = Field(default=None, description="State that the signal gives (default from severity).")
+    evidence: Literal["direct", "indirect"] = Field(
+        default="indirect", description="Broken itself, or maybe a symptom."
+    )
+    component: Text | None = Field(default=None, description="The component, or a template over labels.")
+    precedence: int = Field(default=0, description="Of several that act the highest decides.")
+    do: list[AlternativeSection] = Field(default_factory=list, description="Alternatives in this order.")
+    verify: list[CheckSection] | None = Field(default=None, description="All must hold (default: the alert ends).")
+    mode: ModeName | None = Field(default=None, description="off, shadow, approve or auto (default shadow).")
+    guard: GuardSection | None = Field(default=None, description="Its limits.")
+    scope: Literal["component", "host"] = Field(default="component", description="`host`: once per host, restores all.")
+    unchecked: bool = Field(default=False, description="May act on its own without a check of its own.")
+    max_age: Duration | None = Field(default=None, description="Older signals wait for a person (default 1h).")
+    resolve_within: Duration | None = Field(default=None, description="Time for its alert to end (default 10m).")
+
+
+class DefaultsSection(_Section):
+    """For every policy that doesn't say otherwise."""
+
+    mode: ModeName | None = Field(default=None, description="As in a policy.")
+    guard: GuardSection | None = Field(default=None, description="As in a policy.")
+    verify: list[CheckSection] | None = Field(default=None, description="As in a policy.")
+
+
+class StormSection(_Section):
+    """When too much begins to signal at once, people approve."""
+
+    all: Share = Field(default=0.30, description="Share of all components.")
+    at_least: int = Field(default=3, ge=1, description="And at least so many.")
+    within: Duration | None = Field(default=None, description="Within so long (default 5m).")
+
+
+class EngineGuardSection(_Section):
+    """Limits of the whole engine."""
+
+    max_runs: RateText | None = Field(default=None, description="Of all policies together.")
+    storm: Share | StormSection | None = Field(default=None, description="The storm brake.")
+
+
+class SettingsSection(_Section):
+    """What a reviewer of policies must see."""
+
+    executors: int = Field(default=4, ge=1, le=256, description="Playbooks at once.")
+    settle: Duration | None = Field(default=None, description="Wait after a cause is restored (default 20s).")
+    tiers: dict[Text, float] = Field(default_factory=dict, description="Points per minute of each tier.")
+    alert_timeout: Duration | None = Field(default=None, description="Unknown when silent for so long (default 24h).")
+    skew: Duration | None = Field(default=None, description="Clock error that is tolerated (default 30s).")
+    component_labels: list[Text] | None = Field(default=None, description="Labels that may name a component.")
+    not_about: dict[Text, list[Text]] = Field(
+        default_factory=dict, description="Labels of exporters that run elsewhere."
+    )
+    state_from_severity: Literal["named", "all"] = Field(
+        default="named", description="`all`: unnamed alerts count too."
+    )
+    guard: EngineGuardSection = Field(default_factory=EngineGuardSection, description="Engine-wide limits.")
+
+
+class BundleSchema(_Section):
+    """A policy bundle: what the business sells, what it needs, and what restores it."""
+
+    currency: Text | None = Field(default=None, description="Of all money in the bundle, like EUR.")
+    services: dict[Id, ServiceSection] = Field(default_factory=dict, description="What the business values.")
+    components: dict[Id, ComponentSection] = Field(default_factory=dict, description="What can fail and be restored.")
+    pools: dict[Id, PoolSection] = Field(default_factory=dict, description="Members that share load.")
+    goals: dict[Id, GoalSection] = Field(default_factory=dict, description="Profiles of weights; `default` is active.")
+    calendars: dict[Id, CalendarSection] = Field(default_factory=dict, description="Times that losses name.")
+    teams: dict[Id, TeamSection] = Field(default_factory=dict, description="People and their duties.")
+    policies: dict[Id, PolicySection] = Field(default_factory=dict, description="What may be done.")
+    defaults: DefaultsSection = Field(default_factory=DefaultsSection, description="For all policies.")
+    settings: SettingsSection = Field(default_factory=SettingsSection, description="For the engine.")
+
+
+NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "teams", "policies")
+"""Sections whose keys are ids; several files may add to them."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a bundle file."""
+    schema = BundleSchema.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
