@@ -65,7 +65,8 @@ def parse_rate(value: object) -> tuple[int, timedelta]:
     return int(found[1]), parse_duration(found[2])
 
 
-def _id(value: object) -> str:
+def read_id(value: object) -> str:
+    """An id of a service, component, policy, …. Raises `ValueError`."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise ValueError(f"{value!r} is no id: letters, digits, and . _ - @ after the first")
     return value
@@ -154,7 +155,7 @@ Money = Annotated[
 ]
 Share = Annotated[float, PlainValidator(_share), WithJsonSchema({"type": _NUMBER_OR_TEXT, "examples": [0.25, "25%"]})]
 RateText = Annotated[tuple[int, timedelta], PlainValidator(parse_rate), _schema("string", examples=["3/1h"])]
-Id = Annotated[str, PlainValidator(_id), _schema("string", examples=["db-1"])]
+Id = Annotated[str, PlainValidator(read_id), _schema("string", examples=["db-1"])]
 HostName = Annotated[str, PlainValidator(_host), _schema("string", examples=["db-1"])]
 Text = Annotated[str, BeforeValidator(_text)]
 Weekdays = Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.patterns import make_matcher, parse_matcher
 from bsm_remediate.domain.matcher import Matcher, MatchOperator
@@ -17,7 +19,7 @@ def read_matchers(
     if isinstance(written, dict):
         return tuple(make_matcher(label, MatchOperator.EQUAL, value) for label, value in written.items())
     found = [
-        draft.attempt(entry.place(*path, number), "bad-matcher", lambda text=text: parse_matcher(text))  # type: ignore[misc]
+        draft.attempt(entry.place(*path, number), "bad-matcher", partial(parse_matcher, text))
         for number, text in enumerate(written)
     ]
     return tuple(one for one in found if one is not None) if all(found) else None

@@ -56,6 +56,11 @@ class MapReader:
         self._warn_of_cycles(service_map)
         return service_map
 
+    @property
+    def inventory_read(self) -> Inventory | None:
+        """The inventory, where something needed it."""
+        return self._read
+
     # --- components ------------------------------------------------------------------------------------------------
 
     def _all_ids(self) -> list[str]:

@@ -64,16 +64,30 @@ class Document:
     value: Json = None
     findings: list[Finding] = field(default_factory=list)
     root: yaml.Node | None = None
+    _children: dict[int, dict[str, tuple[yaml.Node | None, yaml.Node]]] = field(default_factory=dict)
+    """Mapping node (by identity) → key → its two nodes, made when first asked for."""
 
     def place(self, path: Sequence[str | int], *, of_key: bool = False) -> Place:
         """Where the value at `path` is written (or its key), else the nearest thing above it that is."""
         node, key = self.root, None
         for step in path:
-            found = _child(node, step)
+            found = self._child(node, step)
             if found is not None:  # steps that stand for nothing written (kinds of a union) are passed over
                 key, node = found
         marked = key if of_key and key is not None else node
         return self._at(marked)
+
+    def _child(self, node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
+        if isinstance(node, yaml.MappingNode):
+            children = self._children.get(id(node))
+            if children is None:
+                children = self._children[id(node)] = {
+                    key.value: (key, value) for key, value in reversed(node.value) if isinstance(key, yaml.ScalarNode)
+                }
+            return children.get(str(step))
+        if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return None, node.value[step]
+        return None
 
     def _at(self, node: yaml.Node | None) -> Place:
         if node is None:
@@ -183,16 +197,6 @@ class _Builder:
 
 
 _SEQUENCE = "tag:yaml.org,2002:seq"
-
-
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, yaml.Node] | None:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return key, value
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return None, node.value[step]
-    return None
 
 
 def bundle_files(policies: Path) -> Iterator[Path]:

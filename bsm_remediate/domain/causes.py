@@ -33,7 +33,8 @@ class Failing:
 
 def symptoms(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
     """Components whose signals are all indirect and no worse than what their requirements alone explain, with the
-    failing requirements that explain them."""
+    failing requirements that explain them.
+    """
     found: dict[NodeId, tuple[NodeId, ...]] = {}
     for component, state in failing.own.items():
         signals = failing.signals.get(component, ())
@@ -58,7 +59,8 @@ def _failing_requirements(rollup: RollUp, node: NodeId, states: Mapping[NodeId, 
 
 def suspects(rollup: RollUp, failing: Failing) -> list[NodeId]:
     """Components without a signal of their own all of whose (two or more) dependants fail by their own signals: one
-    silent cause explains them better than a coincidence."""
+    silent cause explains them better than a coincidence.
+    """
     candidates = {
         child
         for component in failing.own

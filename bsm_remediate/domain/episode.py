@@ -34,7 +34,8 @@ class Episode:
 
     def is_open(self, since: datetime) -> bool:
         """Whether alternatives are still to be tried for signals that began at `since`: the last one failed, and the
-        signal is the one from before that."""
+        signal is the one from before that.
+        """
         latest = self.latest
         if latest.state is RunState.AWAITING_APPROVAL:
             return True

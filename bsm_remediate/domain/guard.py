@@ -1,5 +1,6 @@
 """Guards: who objects to a run, in the order in which they speak (DESIGN 5.4, 5.7). Each is a small class; a new one is
-a class and a line in `GUARDS`."""
+a class and a line in `GUARDS`.
+"""
 
 from __future__ import annotations
 

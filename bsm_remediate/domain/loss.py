@@ -12,7 +12,8 @@ from bsm_remediate.domain.state import State
 
 def full_rate(service: Service, calendars: Mapping[str, Calendar], now: datetime) -> float:
     """Money (or points) per minute while `service` is down at `now`: the highest of the calendars in force, else the
-    default. Raises `KeyError` for a calendar that `calendars` lacks."""
+    default. Raises `KeyError` for a calendar that `calendars` lacks.
+    """
     in_force = [rate for name, rate in service.loss_per_minute.by_calendar if calendars[name].is_in_force(now)]
     return max(in_force, default=service.loss_per_minute.default)
 

@@ -233,7 +233,8 @@ class RollUp:
 
     def _ends(self, own: Mapping[NodeId, State]) -> tuple[Levels, Levels, Levels]:
         """Levels with the unknown as ok, with the unknown as down (the same object when nothing is unknown), and those
-        of the maintenance alone."""
+        of the maintenance alone.
+        """
         low = self.levels({node: _LOW[state] for node, state in own.items()})
         has_unknown = any(state is State.UNKNOWN for state in own.values())
         high = self.levels({node: _HIGH[state] for node, state in own.items()}) if has_unknown else low

@@ -1,0 +1,318 @@
+"""Loading a bundle: files → draft → domain values, with all findings at once (DESIGN 4)."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bsm_remediate.config.draft import Draft, Entry, Model, nearest
+from bsm_remediate.config.fields import read_id
+from bsm_remediate.config.model import TIERS, MapReader
+from bsm_remediate.config.policies import PolicyReader
+from bsm_remediate.config.reader import Document, Place, bundle_files, read
+from bsm_remediate.config.schema import (
+    LATER,
+    NAMED_SECTIONS,
+    BundleSchema,
+    CalendarSection,
+    DefaultsSection,
+    GoalSection,
+    PoolSection,
+    SettingsSection,
+    StormSection,
+    TeamSection,
+)
+from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle, Goal, OnCall, Settings, StormLimit, Team
+from bsm_remediate.domain.calendar import Calendar, WeeklyHours
+from bsm_remediate.domain.finding import Finding, Severity
+from bsm_remediate.domain.ids import Digest
+from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.policy import Rate
+from bsm_remediate.domain.service_map import ServiceMap
+
+POINTS = "points"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """The bundle, unless it has errors, and everything that was found."""
+
+    bundle: Bundle | None
+    findings: tuple[Finding, ...]
+
+
+def load_bundle(
+    policies: Path,
+    *,
+    inventory: Callable[[], Inventory] | None,
+    playbooks: Path | None,
+    scrutinise: bool,
+) -> Loaded:
+    """Read the bundle in `policies` (a folder or one file). Never raises for what is in the files.
+
+    `inventory` is asked only when component sets or `scrutinise` need it. With `scrutinise` hosts must be in the
+    inventory and playbooks in `playbooks`, where these are given; without, the model alone is read.
+    """
+    draft = Draft()
+    if not policies.exists():
+        draft.add(Place(file=str(policies)).error("no-bundle", "there is no such file or folder", "see `init`"))
+        return Loaded(bundle=None, findings=tuple(draft.findings))
+    digest = sha256()
+    for file in bundle_files(policies):
+        document = read(file, str(file))
+        digest.update(f"{file.name}\0{_contents(file)}\0".encode())
+        for finding in document.findings:
+            draft.add(finding)
+        _take(document, draft)
+    if not draft.named and not draft.single and not draft.findings:
+        draft.add(Place(file=str(policies)).error("empty-bundle", "there is nothing in it", "see `init`"))
+    return _built(
+        draft,
+        digest=Digest(f"sha256:{digest.hexdigest()}"),
+        git_commit=_git_commit(policies) if scrutinise else None,
+        inventory=inventory,
+        playbooks=playbooks,
+        scrutinise=scrutinise,
+    )
+
+
+def _contents(file: Path) -> str:
+    try:
+        return sha256(file.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
+
+
+def _take(document: Document, draft: Draft) -> None:
+    """File the sections of one document; a name may be defined once in all files."""
+    if document.value is None:
+        return
+    if not isinstance(document.value, dict):
+        draft.add(document.place(()).error("bad-value", "a bundle file is a mapping of sections"))
+        return
+    for section, value in document.value.items():
+        place = document.place((section,), of_key=True)
+        if section in LATER:
+            draft.add(place.error("not-supported-yet", f"'{section}': {LATER[section]} come with a later version"))
+        elif section not in BundleSchema.model_fields:
+            hint = nearest(section, BundleSchema.model_fields)
+            draft.add(place.error("unknown-key", f"'{section}' is no section of a bundle", hint))
+        elif section in NAMED_SECTIONS:
+            _take_named(document, draft, section, value)
+        elif section in draft.single:
+            first = draft.single[section].document.file
+            draft.add(place.error("duplicate-key", f"'{section}' is written twice", f"it is first in {first}"))
+        else:
+            draft.single[section] = Entry(document=document, path=(section,), value=value)
+
+
+def _take_named(document: Document, draft: Draft, section: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        draft.add(document.place((section,)).error("bad-value", f"'{section}' is a mapping of ids"))
+        return
+    known = draft.named.setdefault(section, {})
+    for name, entry in value.items():
+        place = document.place((section, name), of_key=True)
+        if name in known:
+            first = known[name].place(of_key=True)
+            hint = f"it is first at {first.file}:{first.line}:{first.column}"
+            draft.add(place.error("duplicate-key", f"'{name}' is defined twice", hint))
+        else:
+            draft.attempt(place, "bad-id", partial(read_id, name))
+            known[name] = Entry(document=document, path=(section, name), value=entry)
+
+
+def _built(
+    draft: Draft,
+    *,
+    digest: Digest,
+    git_commit: str | None,
+    inventory: Callable[[], Inventory] | None,
+    playbooks: Path | None,
+    scrutinise: bool,
+) -> Loaded:
+    settings = _section(draft, "settings", SettingsSection)
+    defaults = _section(draft, "defaults", DefaultsSection)
+    calendars = _calendars(draft)
+    tiers = {**TIERS, **settings.tiers}
+    map_reader = MapReader(
+        draft=draft, inventory=inventory, check_hosts=scrutinise and inventory is not None, tiers=tiers
+    )
+    service_map = map_reader.read()
+    known = {*service_map.components, *service_map.services, *draft.names("components"), *draft.names("services")}
+    for name, entry in draft.entries("pools"):
+        known.add(name)
+        _check_pool(draft, entry, service_map)
+    reader = PolicyReader(
+        draft=draft,
+        defaults=defaults,
+        service_map=service_map,
+        known_ids=known,
+        playbooks=playbooks if scrutinise else None,
+        inventory=map_reader.inventory_read,
+    )
+    bundle_policies = reader.read()
+    currency = _currency(draft, settings)
+    goals = _goals(draft, service_map)
+    teams = _teams(draft)
+    found = tuple(sorted(draft.findings))
+    if any(one.severity is Severity.ERROR for one in found):
+        return Loaded(bundle=None, findings=found)
+    bundle = Bundle(
+        digest=digest,
+        git_commit=git_commit,
+        currency=currency,
+        service_map=service_map,
+        policies=bundle_policies,
+        goals=goals,
+        calendars=calendars,
+        teams=teams,
+        settings=_settings(settings),
+    )
+    return Loaded(bundle=bundle, findings=found)
+
+
+def _section(draft: Draft, name: str, model: type[Model]) -> Model:
+    entry = draft.single.get(name)
+    found = draft.validated(model, entry) if entry is not None and entry.value is not None else None
+    return found if found is not None else model()
+
+
+def _currency(draft: Draft, settings: SettingsSection) -> str:
+    entry = draft.single.get("currency")
+    services = [(one.place(), one.value) for _, one in draft.entries("services")]
+    with_money = [place for place, value in services if isinstance(value, dict) and "loss_per_minute" in value]
+    with_tier = [place for place, value in services if isinstance(value, dict) and "tier" in value]
+    if entry is not None and not (isinstance(entry.value, str) and entry.value):
+        draft.add(entry.place().error("bad-value", "currency is a text like EUR"))
+    if with_money and with_tier and not settings.tiers:
+        message = "tiers and money are mixed: say what a tier is worth in the currency"
+        draft.add(with_tier[0].error("mixed-loss", message, "settings: {tiers: {critical: …, high: …}}"))
+    if entry is not None and isinstance(entry.value, str):
+        return entry.value
+    if with_money:
+        draft.add(with_money[0].warning("no-currency", "losses are money, but no currency is given", "currency: EUR"))
+        return "money"
+    return POINTS
+
+
+def _calendars(draft: Draft) -> dict[str, Calendar]:
+    calendars = {}
+    for name, entry in draft.entries("calendars"):
+        section = draft.validated(CalendarSection, entry)
+        if section is None:
+            continue
+        zone = draft.attempt(
+            entry.place("timezone"),
+            "bad-timezone",
+            partial(_zone, section.timezone),
+            "names are like Europe/Berlin",
+        )
+        if zone is not None:
+            hours = tuple(
+                WeeklyHours(weekdays=section.weekdays, since=since, until=until, timezone=zone)
+                for since, until in section.hours
+            )
+            calendars[name] = Calendar(name=name, hours=hours)
+    return calendars
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone '{name}'") from None
+
+
+def _goals(draft: Draft, service_map: ServiceMap) -> dict[str, Goal]:
+    goals = {DEFAULT_GOAL: Goal(name=DEFAULT_GOAL)}
+    functions = {one.function for one in service_map.services.values() if one.function}
+    for name, entry in draft.entries("goals"):
+        section = draft.validated(GoalSection, entry)
+        if section is None:
+            continue
+        for function, weight in section.weights.items():
+            place = entry.place("weights", function, of_key=True)
+            if weight < 0:
+                draft.add(place.error("bad-value", f"{weight:g} is no weight: it must not be negative"))
+            if functions and function not in functions:
+                message = f"no service has the function '{function}'"
+                draft.add(place.warning("unused-function", message, nearest(function, functions)))
+        goals[name] = Goal(name=name, weights=section.weights)
+    return goals
+
+
+def _teams(draft: Draft) -> dict[str, Team]:
+    teams = {}
+    for name, entry in draft.entries("teams"):
+        section = draft.validated(TeamSection, entry)
+        if section is None:
+            continue
+        on_call = None
+        if section.on_call is not None:
+            start = datetime.combine(section.on_call.start, time(0), tzinfo=UTC)
+            every = section.on_call.every
+            if every <= timedelta(0):
+                draft.add(entry.place("on_call", "every").error("bad-value", "a turn must last some time"))
+                every = timedelta(days=7)
+            on_call = OnCall(rotation=tuple(section.on_call.rotation), every=every, start=start)
+        teams[name] = Team(
+            name=name,
+            members=tuple(section.members),
+            on_call=on_call,
+            notify=tuple(section.notify),
+            duties=tuple(section.duties),
+        )
+    return teams
+
+
+def _check_pool(draft: Draft, entry: Entry, service_map: ServiceMap) -> None:
+    section = draft.validated(PoolSection, entry)
+    if section is None:
+        return
+    for member in section.members:
+        draft.known(entry.place("members", member, of_key=True), member, service_map.components, "component")
+    for number, service in enumerate(section.serves):
+        draft.known(entry.place("serves", number), service, service_map.services, "service")
+
+
+def _settings(section: SettingsSection) -> Settings:
+    usual = Settings()
+    written = section.guard.storm
+    if isinstance(written, StormSection):
+        within = written.within if written.within is not None else StormLimit().within
+        storm = StormLimit(share=written.all, at_least=written.at_least, within=within)
+    else:
+        storm = StormLimit() if written is None else StormLimit(share=written, at_least=StormSection().at_least)
+    max_runs = section.guard.max_runs
+    return Settings(
+        executors=section.executors,
+        settle=section.settle if section.settle is not None else usual.settle,
+        alert_timeout=section.alert_timeout if section.alert_timeout is not None else usual.alert_timeout,
+        skew=section.skew if section.skew is not None else usual.skew,
+        component_labels=tuple(section.component_labels or usual.component_labels),
+        not_about={label: tuple(values) for label, values in section.not_about.items()},
+        state_from_severity=section.state_from_severity == "all",
+        max_runs=Rate(count=max_runs[0], window=max_runs[1]) if max_runs is not None else None,
+        storm=storm,
+    )
+
+
+def _git_commit(policies: Path) -> str | None:
+    """The commit that the bundle is checked out at, if it is in a repository."""
+    folder = policies if policies.is_dir() else policies.parent
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=2, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

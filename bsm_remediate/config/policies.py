@@ -1,0 +1,289 @@
+"""Policies: from their sections to domain values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from bsm_remediate.config.draft import Draft, Entry, nearest
+from bsm_remediate.config.expression import (
+    compile_component_template,
+    compile_condition,
+    compile_label_template,
+)
+from bsm_remediate.config.matching import read_matchers
+from bsm_remediate.config.patterns import make_matcher
+from bsm_remediate.config.schema import (
+    AlternativeSection,
+    CheckSection,
+    DefaultsSection,
+    GuardSection,
+    PolicySection,
+)
+from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.matcher import MatchOperator
+from bsm_remediate.domain.policy import (
+    Alternative,
+    Check,
+    CheckKind,
+    Condition,
+    Evidence,
+    GuardLimits,
+    LabelTemplate,
+    Mode,
+    Policy,
+    Rate,
+    Scope,
+    Template,
+    Value,
+)
+from bsm_remediate.domain.service_map import ServiceMap
+from bsm_remediate.domain.state import State
+from bsm_remediate.errors import InvalidExpression
+
+Compiled = TypeVar("Compiled")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
+RESERVED_VARS = frozenset(
+    ["action", "args", "async", "become", "bsm", "check_mode", "collections", "connection", "debugger", "delegate_to", "diff", "environment", "fact_path", "force_handlers", "gather_facts", "group_names", "groups", "handlers", "hosts", "hostvars", "ignore_errors", "local_action", "loop", "max_fail_percentage", "module_defaults", "name", "no_log", "omit", "order", "play_hosts", "playbook_dir", "poll", "port", "post_tasks", "pre_tasks", "register", "remote_user", "role_name", "role_names", "role_path", "roles", "run_once", "self", "serial", "strategy", "tags", "tasks", "timeout", "user", "vars", "vars_files", "vars_prompt", "when", "True", "False", "None", "true", "false", "none"]
+)
+"""Names that mean something to Ansible or Python; a variable of that name would act, however its value is wrapped."""
+_EXPECTED = timedelta(seconds=60)
+_LIKELY = 0.9
+
+
+@dataclass(kw_only=True)
+class PolicyReader:
+    """Builds the policies of a draft."""
+
+    draft: Draft
+    defaults: DefaultsSection
+    service_map: ServiceMap
+    known_ids: Collection[str]
+    """Ids that may be named, those of entries with errors too."""
+    playbooks: Path | None
+    inventory: Inventory | None
+
+    def read(self) -> dict[PolicyId, Policy]:
+        policies = {}
+        for name, entry in self.draft.entries("policies"):
+            section = self.draft.validated(PolicySection, entry)
+            if section is not None:
+                policy = self._policy(name, section, entry)
+                if policy is not None:
+                    policies[policy.id] = policy
+        self._refuse_ties(policies)
+        return policies
+
+    def _policy(self, name: str, section: PolicySection, entry: Entry) -> Policy | None:
+        match = read_matchers(self.draft, entry, section.match, "match")
+        when = self._when(section, entry)
+        mode = _mode(section.mode or self.defaults.mode)
+        verify_from = section.verify if section.verify is not None else self.defaults.verify
+        checks = self._checks(verify_from or [], entry, written=section.verify is not None)
+        component = self._component(section, entry)
+        alternatives = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
+        guard = self._guard(section.guard, entry)
+        if match is None:
+            return None
+        policy = Policy(
+            id=PolicyId(name),
+            description=section.description,
+            match=match,
+            when=when,
+            sets=State(section.sets) if section.sets is not None else None,
+            evidence=Evidence(section.evidence),
+            component=component,
+            precedence=section.precedence,
+            do=tuple(alternatives),
+            verify=checks,
+            mode=mode,
+            guard=guard,
+            scope=Scope(section.scope),
+            unchecked=section.unchecked,
+            max_age=section.max_age if section.max_age is not None else timedelta(hours=1),
+            resolve_within=section.resolve_within if section.resolve_within is not None else timedelta(minutes=10),
+            place=_place(entry),
+        )
+        if policy.do and policy.mode is Mode.AUTO and not policy.has_second_opinion:
+            message = "mode auto without a check of its own: its runs wait for approval"
+            hint = "add tcp, http or command to `verify`, or say `unchecked: true`"
+            self.draft.add(entry.place(of_key=True).warning("no-second-opinion", message, hint))
+        return policy
+
+    def _when(self, section: PolicySection, entry: Entry) -> Condition | None:
+        source = section.when
+        if source is None:
+            return None
+        return self._compiled(entry, ("when",), lambda: compile_condition(source))
+
+    def _component(self, section: PolicySection, entry: Entry) -> LabelTemplate | None:
+        source = section.component
+        if source is None:
+            return None
+        if "{" not in source:
+            self.draft.known(entry.place("component"), source, self.known_ids, "component")
+        return self._compiled(entry, ("component",), lambda: compile_label_template(source))
+
+    def _compiled(
+        self, entry: Entry, path: tuple[str | int, ...], compile_it: Callable[[], Compiled]
+    ) -> Compiled | None:
+        try:
+            return compile_it()
+        except InvalidExpression as error:
+            self.draft.add(entry.place(*path).error("bad-expression", str(error)))
+            return None
+
+    def _alternative(self, section: AlternativeSection, entry: Entry, number: int) -> Alternative:
+        path = ("do", number)
+        self._check_playbook(section.playbook, entry, (*path, "playbook"))
+        for place, host in enumerate(section.hosts):
+            if host != "self" and self.inventory is not None and host not in self.inventory:
+                hint = nearest(host, self.inventory.addresses)
+                message = f"host '{host}' is not in the inventory"
+                self.draft.add(entry.place(*path, "hosts", place).error("unknown-host", message, hint))
+        for place, node in enumerate(section.affects):
+            self.draft.known(entry.place(*path, "affects", place), node, self.known_ids, "component or pool")
+        rollback = None
+        if section.rollback is not None:
+            self._check_playbook(section.rollback.playbook, entry, (*path, "rollback", "playbook"))
+            rollback = Alternative(
+                playbook=section.rollback.playbook,
+                vars=self._vars(section.rollback.vars, entry, (*path, "rollback", "vars")),
+                duration=section.expect.duration or _EXPECTED,
+            )
+        return Alternative(
+            playbook=section.playbook,
+            vars=self._vars(section.vars, entry, (*path, "vars")),
+            duration=section.expect.duration if section.expect.duration is not None else _EXPECTED,
+            success=section.expect.success if section.expect.success is not None else _LIKELY,
+            mode=_mode(section.mode) if section.mode is not None else None,
+            timeout=section.timeout,
+            once=section.once,
+            check=section.check,
+            hosts=tuple(section.hosts),
+            affects=tuple(NodeId(node) for node in section.affects),
+            rollback=rollback,
+        )
+
+    def _check_playbook(self, name: str, entry: Entry, path: tuple[str | int, ...]) -> None:
+        place = entry.place(*path)
+        written = Path(name)
+        if written.is_absolute() or ".." in written.parts or name.startswith("-"):
+            self.draft.add(place.error("bad-playbook", f"'{name}' must be a file inside the playbooks folder"))
+        elif self.playbooks is not None:
+            file = self.playbooks / written
+            if not file.is_file() or not file.resolve().is_relative_to(self.playbooks.resolve()):
+                there = [one.name for one in self.playbooks.glob("*.yml")] if self.playbooks.is_dir() else []
+                message = f"there is no playbook '{name}' in {self.playbooks}"
+                self.draft.add(place.error("missing-playbook", message, nearest(name, there)))
+
+    def _vars(self, written: Mapping[str, object], entry: Entry, path: tuple[str | int, ...]) -> dict[str, Value]:
+        for name in written:
+            if not _NAME.fullmatch(name):
+                message = f"'{name}' is no name of a variable: letters, digits and _ after a letter"
+                self.draft.add(entry.place(*path, name, of_key=True).error("bad-variable", message))
+            elif name.startswith(("ansible_", "inventory_")) or name in RESERVED_VARS:
+                message = f"'{name}' is reserved: it would change what Ansible does, not what the playbook reads"
+                self.draft.add(entry.place(*path, name, of_key=True).error("reserved-variable", message))
+        return {name: self._value(value, entry, (*path, name)) for name, value in written.items()}
+
+    def _value(self, written: object, entry: Entry, path: tuple[str | int, ...]) -> Value:
+        if isinstance(written, str):
+            return self._text(written, entry, path) if "{{" in written or "{%" in written else written
+        if isinstance(written, list):
+            return tuple(self._value(one, entry, (*path, number)) for number, one in enumerate(written))
+        if isinstance(written, dict):
+            return {name: self._value(one, entry, (*path, name)) for name, one in written.items()}
+        return written if written is None or isinstance(written, int | float | bool) else str(written)
+
+    def _text(self, source: str, entry: Entry, path: tuple[str | int, ...]) -> Template | None:
+        return self._compiled(entry, path, lambda: compile_component_template(source))
+
+    def _checks(self, sections: list[CheckSection], entry: Entry, *, written: bool) -> tuple[Check, ...]:
+        where = entry if written else self.draft.single.get("defaults", entry)
+        found = [self._check(section, where, ("verify", number)) for number, section in enumerate(sections)]
+        return tuple(one for one in found if one is not None)
+
+    def _check(self, section: CheckSection, entry: Entry, path: tuple[str | int, ...]) -> Check | None:
+        kind = next(kind for kind in CheckKind if getattr(section, kind) is not None)
+        target = None
+        if kind is not CheckKind.ALERT:
+            target = self._text(str(getattr(section, kind)), entry, (*path, kind.value))
+            if target is None:
+                return None
+        body = None
+        if section.body is not None:
+            expression = f"(?s).*(?:{section.body}).*"
+            body = self.draft.attempt(
+                entry.place(*path, "body"), "bad-matcher", lambda: make_matcher("body", MatchOperator.REGEX, expression)
+            )
+        return Check(
+            kind=kind,
+            target=target,
+            status=section.status,
+            body=body,
+            within=section.within if section.within is not None else timedelta(seconds=60),
+            hold=section.hold if section.hold is not None else timedelta(0),
+            every=section.every if section.every is not None else timedelta(seconds=1),
+        )
+
+    def _guard(self, section: GuardSection | None, entry: Entry) -> GuardLimits:
+        own, usual, basis = section or GuardSection(), self.defaults.guard or GuardSection(), GuardLimits()
+        for place, team in enumerate(own.approvers):
+            self.draft.known(entry.place("guard", "approvers", place), team, self.draft.names("teams"), "team")
+        max_runs = own.max_runs if own.max_runs is not None else usual.max_runs
+        per_component, per_policy = basis.max_runs_per_component, basis.max_runs_per_policy
+        if isinstance(max_runs, dict):
+            per_component = _rate(max_runs["component"]) if "component" in max_runs else per_component
+            per_policy = _rate(max_runs["policy"]) if "policy" in max_runs else per_policy
+        elif max_runs is not None:
+            per_component = _rate(max_runs)
+        cooldown = own.cooldown if own.cooldown is not None else usual.cooldown
+        return GuardLimits(
+            cooldown=cooldown if cooldown is not None else basis.cooldown,
+            max_runs_per_component=per_component,
+            max_runs_per_policy=per_policy,
+            max_unavailable=self._share_or_number(own.max_unavailable or usual.max_unavailable, entry),
+            approve_above=own.approve_above if own.approve_above is not None else usual.approve_above,
+            approvers=tuple(own.approvers or usual.approvers),
+        )
+
+    def _share_or_number(self, written: str | None, entry: Entry) -> str | None:
+        if written is None or re.fullmatch(r"[1-9]\d{0,5}|\d{1,3}%", written, re.ASCII):
+            return written
+        message = f"'{written}' is no number like 1 and no share like 25%"
+        self.draft.add(entry.place("guard", "max_unavailable").error("bad-value", message))
+        return None
+
+    def _refuse_ties(self, policies: Mapping[PolicyId, Policy]) -> None:
+        """Two that act, match the same and rank the same: nobody could say which decides."""
+        first: dict[tuple[frozenset[str], int, str | None], Policy] = {}
+        for policy in policies.values():
+            if not policy.do or policy.mode < Mode.APPROVE:
+                continue
+            when = policy.when.source if policy.when is not None else None
+            key = (frozenset(str(matcher) for matcher in policy.match), policy.precedence, when)
+            other = first.setdefault(key, policy)
+            if other is not policy:
+                entry = self.draft.named["policies"][policy.id]
+                message = f"'{policy.id}' and '{other.id}' match the same with the same precedence"
+                hint = f"give one a higher precedence; the other is at {other.place}"
+                self.draft.add(entry.place(of_key=True).error("tie", message, hint))
+
+
+def _mode(name: str | None) -> Mode:
+    return Mode[name.upper()] if name is not None else Mode.SHADOW
+
+
+def _rate(parsed: tuple[int, timedelta]) -> Rate:
+    return Rate(count=parsed[0], window=parsed[1])
+
+
+def _place(entry: Entry) -> str:
+    place = entry.place(of_key=True)
+    return f"{place.file}:{place.line}"
