@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -13,6 +14,9 @@ from bsm_remediate.config.reader import Document, Place
 from bsm_remediate.config.schema import LATER
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.finding import Finding
+
+_ROUNDS = 6
+"""How often an entry is read again without its errors."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Value = TypeVar("Value")
@@ -47,23 +51,29 @@ class Draft:
         return self.named.get(section, {}).items()
 
     def validated(self, model: type[Model], entry: Entry) -> Model | None:
-        """`entry` as `model`; None, with its findings, when it isn't one."""
-        try:
-            return model.model_validate(entry.value)
-        except ValidationError as error:
-            for finding in _explained(error, entry, model):
-                self.add(finding)
-            return None
+        """`entry` as `model`, with findings for what is wrong in it.
+
+        What is wrong is left out and the rest read, so that one error never hides another; None when that can't be.
+        """
+        value = entry.value
+        for _ in range(_ROUNDS):
+            try:
+                return model.model_validate(value)
+            except ValidationError as error:
+                for finding in _explained(error, entry, model):
+                    self.add(finding)
+                value = _without(value, [one["loc"] for one in error.errors(include_url=False)])
+        return None
 
     def add(self, finding: Finding) -> None:
         if finding not in self.findings:
             self.findings.append(finding)
 
     def attempt(self, place: Place, code: str, read: Callable[[], Value], hint: str = "") -> Value | None:
-        """What `read` gives; None, with a finding at `place`, when it raises `ValueError` or one of our own errors."""
+        """What `read` gives; None, with a finding at `place`, when it raises `ValueError`."""
         try:
             return read()
-        except (ValueError, InvalidText) as error:
+        except ValueError as error:
             self.add(place.error(code, str(error), hint))
             return None
 
@@ -71,12 +81,27 @@ class Draft:
         """Whether `name` is `among` these; a finding with the nearest right name when it isn't."""
         if name in among:
             return True
-        self.add(place.error(f"unknown-{what}", f"there is no {what} '{name}'", nearest(name, among)))
+        self.add(place.error(f"unknown-{what.split()[0]}", f"there is no {what} '{name}'", nearest(name, among)))
         return False
 
 
-class InvalidText(Exception):  # noqa: N818 - never leaves this package
-    """A text that can't be read, with its reason."""
+def _without(value: Json, wrong: Iterable[Sequence[str | int]]) -> Json:
+    """`value` without the parts at the paths `wrong`; a missing key takes what it is missing in with it."""
+    copied = deepcopy(value)
+    for path in sorted(wrong, key=lambda one: [str(step) for step in one], reverse=True):
+        holders: list[tuple[dict[str, Json] | list[Json], str | int]] = []
+        current: Json = copied
+        for step in path:
+            if isinstance(current, dict) and str(step) in current:
+                holders.append((current, str(step)))
+                current = current[str(step)]
+            elif isinstance(current, list) and isinstance(step, int) and step < len(current):
+                holders.append((current, step))
+                current = current[step]
+        if holders:
+            holder, step = holders[-1]
+            del holder[step]  # type: ignore[arg-type]
+    return copied
 
 
 def nearest(name: str, among: Iterable[str]) -> str:

@@ -198,15 +198,14 @@ class Evaluator:
         if policy.when is None:
             return True
         hit = [one for one in scene.impact.services.values() if signal.component in one.causes]
-        return policy.when(
-            Facts(
-                alert=signal.alert,
-                component=self.bundle.service_map.components[signal.component],
-                signal_age_s=max((scene.now - signal.since).total_seconds(), 0.0),
-                loss_per_minute=sum(one.loss_per_minute for one in hit),
-                services=tuple(one.service for one in hit),
-                now=scene.now,
-            )
+        facts = Facts(
+            alert=signal.alert,
+            component=self.bundle.service_map.components[signal.component],
+            signal_age_s=max((scene.now - signal.since).total_seconds(), 0.0),
+            loss_per_minute=sum(one.loss_per_minute for one in hit),
+            services=tuple(one.service for one in hit),
+            now=scene.now,
+        )
         try:
             return policy.when(facts)
         except InvalidExpression:
