@@ -200,7 +200,10 @@ class MapReader:
         return reader.read(written, "requires")  # type: ignore[arg-type]
 
     def _loss(self, section: ServiceSection, entry: Entry) -> LossRates | None:
+        written = entry.value if isinstance(entry.value, dict) else {}
         if (section.loss_per_minute is None) == (section.tier is None):
+            if section.tier is None and written.keys() & {"loss_per_minute", "tier"}:
+                return None  # it is there, and already complained of
             message = "a service needs loss_per_minute or a tier" if section.tier is None else "give money or a tier"
             self.draft.add(entry.place().error("no-loss", message))
             return None

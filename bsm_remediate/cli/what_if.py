@@ -1,0 +1,110 @@
+"""`what-if`: what would it cost?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bsm_remediate.cli.context import Deployment, pass_deployment
+from bsm_remediate.cli.moments import known_goal, known_node, parse_moment
+from bsm_remediate.cli.output import emit, output_option
+from bsm_remediate.cli.tables import plain, simple_table, state_text
+from bsm_remediate.domain.assessment import assess
+from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.state import State
+from bsm_remediate.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bsm_remediate.domain.event import Json
+    from bsm_remediate.domain.ids import NodeId
+    from bsm_remediate.domain.impact import Impact
+
+
+@click.command(epilog="Example: bsm-remediate what-if --down db-1,web-1 --at 2026-01-05T09:00:00Z")
+@click.option("--down", default="", metavar="A,B", help="Components that are down.")
+@click.option("--degraded", default="", metavar="C", help="Components that are degraded.")
+@click.option("--states", type=click.Path(path_type=Path), help="JSON object of component to state; - for stdin.")
+@click.option("--at", metavar="TIME", help="At the prices of that time (default: now).")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
+@output_option
+@pass_deployment
+def command(
+    deployment: Deployment, down: str, degraded: str, states: Path | None, at: str | None, goal: str, output: str
+) -> None:
+    """Show states and loss of everything if certain components were down or degraded."""
+    moment = parse_moment(at)
+    bundle = deployment.load_bundle()
+    known_goal(bundle, goal)
+    own = _stated(bundle, down, degraded, states)
+    impact = assess(bundle, RollUp(bundle.service_map), own=own, signals={}, at=moment, goal=goal)
+    emit(document(bundle, impact), output, table=lambda console: _show(console, bundle, impact))
+
+
+def _stated(bundle: Bundle, down: str, degraded: str, states: Path | None) -> dict[NodeId, State]:
+    own: dict[NodeId, State] = {}
+    for names, state in ((degraded, State.DEGRADED), (down, State.DOWN)):
+        for name in filter(None, (part.strip() for part in names.split(","))):
+            own[known_node(bundle, name)] = state
+    for name, text in _read_states(states).items():
+        try:
+            own[known_node(bundle, name)] = State(text)
+        except ValueError:
+            raise WrongUsage(f"'{text}' of {name} is no state", hint=f"one of {', '.join(State)}") from None
+    return own
+
+
+def _read_states(states: Path | None) -> dict[str, str]:
+    if states is None:
+        return {}
+    try:
+        text = click.get_text_stream("stdin").read() if str(states) == "-" else states.read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise WrongUsage(f"{states} cannot be read: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise WrongUsage(f"{states} must be a JSON object of component to state")
+    return found
+
+
+def document(bundle: Bundle, impact: Impact) -> Json:
+    """The contract's what-if document: all services, and the components that are not ok."""
+    services: dict[str, Json] = {}
+    for node in bundle.service_map.services:
+        found = impact.services.get(node)
+        services[node] = {
+            "state": impact.state(node).value,
+            "loss_per_minute": round(found.loss_per_minute, 4) if found is not None else 0.0,
+            "causes": list(found.causes) if found is not None else [],
+            "at_risk": list(found.at_risk) if found is not None else [],
+        }
+    return {
+        "schema": "bsm-remediate/what-if/v1",
+        "currency": bundle.currency,
+        "loss_per_minute": round(impact.loss_per_minute, 4),
+        "services": services,
+        "components": {node: {"state": impact.state(node).value} for node in bundle.service_map.components},
+    }
+
+
+def _show(console: Console, bundle: Bundle, impact: Impact) -> None:
+    table = simple_table("service", "state", f"{bundle.currency}/min", "causes", right=(f"{bundle.currency}/min",))
+    hit = [one for one in impact.services.values() if one.state is not State.OK]
+    for one in sorted(hit, key=lambda one: (-one.loss_per_minute, one.service)):
+        table.add_row(
+            plain(one.service), state_text(one.state), f"{one.loss_per_minute:,.2f}", plain(", ".join(one.causes))
+        )
+    if hit:
+        console.print(table)
+    at_risk = [one for one in impact.services.values() if one.state is State.OK and one.at_risk]
+    for one in at_risk:
+        console.print(
+            f"{plain(one.service)} is at risk: one more failure of {plain(', '.join(one.at_risk))} takes it down"
+        )
+    number = len(bundle.service_map.services)
+    console.print(f"{len(hit)} of {number} services hit, losing {impact.loss_per_minute:,.2f} {bundle.currency}/min")

@@ -1,0 +1,218 @@
+"""Deployment settings: `bsm-remediate.toml`, then the environment (`BSM_*`, `BSM_*_FILE` for secrets), then options."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bsm_remediate.errors import WrongUsage
+
+DEFAULT_CONFIG = Path("bsm-remediate.toml")
+DEFAULT_POLICIES = Path("policies")
+DEFAULT_INVENTORY = Path("inventories/hosts.yml")
+DEFAULT_PLAYBOOKS = Path("playbooks")
+DEFAULT_URL = "http://127.0.0.1:8470"
+
+Role = Literal["webhook", "viewer", "operator", "approver", "admin"]
+
+
+class Secret:
+    """A text that shows itself as `<secret>` wherever it is printed."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSection(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(default=8470, ge=0, le=65535)
+
+
+class TokenSection(_Section):
+    """One credential; the token itself stands in a file or an environment variable, never here."""
+
+    role: Role
+    name: str = "token"
+    file: Path | None = None
+    env: str | None = None
+
+
+class AnsibleSection(_Section):
+    project: Path | None = None
+    environment: list[str] = Field(default_factory=list)
+    vault_ids: list[str] = Field(default_factory=list)
+
+
+class FileSettings(_Section):
+    policies: Path | None = None
+    inventory: Path | list[Path] | None = None
+    playbooks: Path | None = None
+    database: str | None = None
+    state_dir: Path | None = None
+    url: str | None = None
+    server: ServerSection = ServerSection()
+    tokens: list[TokenSection] = Field(default_factory=list)
+    ansible: AnsibleSection = AnsibleSection()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """A credential of this server."""
+
+    secret: Secret
+    role: Role
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything about this deployment, resolved."""
+
+    policies: Path
+    inventory: tuple[Path, ...]
+    inventory_is_given: bool
+    """Whether somebody named it, or it is only the default place."""
+    playbooks: Path
+    playbooks_are_given: bool
+    state_dir: Path
+    database: str
+    database_is_given: bool
+    host: str
+    port: int
+    url: str
+    tokens: tuple[Token, ...]
+    client_token: Secret | None
+    ansible_project: Path | None
+    ansible_environment: tuple[str, ...]
+    vault_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    policies: Path | None = None
+    inventory: tuple[Path, ...] = ()
+    playbooks: Path | None = None
+    config: Path | None = None
+    database: str | None = None
+
+
+def read_settings(options: Options, environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this deployment. Raises `WrongUsage` for a file or value that can't be used."""
+    file = _read_file(options.config)
+    state_dir = _state_dir(file, environment)
+    inventory = options.inventory or _paths(environment.get("BSM_INVENTORY")) or _listed(file.inventory)
+    playbooks = options.playbooks or _path(environment.get("BSM_PLAYBOOKS")) or file.playbooks
+    database = options.database or _secret("BSM_DATABASE", environment) or file.database
+    tokens = _tokens(file, environment)
+    host = environment.get("BSM_HOST", file.server.host)
+    port = _port(environment.get("BSM_PORT"), file.server.port)
+    client_token = _secret("BSM_TOKEN", environment)
+    return Settings(
+        policies=options.policies or _path(environment.get("BSM_POLICIES")) or file.policies or DEFAULT_POLICIES,
+        inventory=inventory or (DEFAULT_INVENTORY,),
+        inventory_is_given=bool(inventory),
+        playbooks=playbooks or DEFAULT_PLAYBOOKS,
+        playbooks_are_given=playbooks is not None,
+        state_dir=state_dir,
+        database=database or f"sqlite:///{(state_dir / 'bsm-remediate.sqlite').absolute()}",
+        database_is_given=options.database is not None,
+        host=host,
+        port=port,
+        url=environment.get("BSM_URL") or file.url or DEFAULT_URL,
+        tokens=tokens,
+        client_token=Secret(client_token) if client_token else None,
+        ansible_project=file.ansible.project,
+        ansible_environment=tuple(file.ansible.environment),
+        vault_ids=tuple(file.ansible.vault_ids),
+    )
+
+
+def _read_file(given: Path | None) -> FileSettings:
+    path = given or DEFAULT_CONFIG
+    if given is None and not path.exists():
+        return FileSettings()
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        return FileSettings.model_validate(raw)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WrongUsage(f"{path}: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise WrongUsage(f"{path}: {where}: {first['msg']}", hint="see the page on deployment") from error
+
+
+def _state_dir(file: FileSettings, environment: Mapping[str, str]) -> Path:
+    for name in ("BSM_STATE_DIR", "STATE_DIRECTORY"):
+        if environment.get(name):
+            return Path(environment[name].split(":")[0])
+    if file.state_dir is not None:
+        return file.state_dir
+    home = environment.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "bsm-remediate"
+
+
+def _tokens(file: FileSettings, environment: Mapping[str, str]) -> tuple[Token, ...]:
+    """Those of the file, and `BSM_TOKEN` (or `BSM_TOKEN_FILE`) as an admin's."""
+    found = []
+    for one in file.tokens:
+        text = environment.get(one.env, "") if one.env else _read_secret(one.file) if one.file else ""
+        if not text:
+            raise WrongUsage(f"token '{one.name}' is empty", hint="give it `file` or `env`")
+        found.append(Token(secret=Secret(text), role=one.role, name=one.name))
+    own = _secret("BSM_TOKEN", environment)
+    if own:
+        found.append(Token(secret=Secret(own), role="admin", name="BSM_TOKEN"))
+    return tuple(found)
+
+
+def _secret(name: str, environment: Mapping[str, str]) -> str | None:
+    file = environment.get(f"{name}_FILE")
+    return _read_secret(Path(file)) if file else environment.get(name) or None
+
+
+def _read_secret(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUsage(f"{file} cannot be read: {error}") from error
+
+
+def _port(text: str | None, usual: int) -> int:
+    if text is None:
+        return usual
+    if not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port
+        raise WrongUsage(f"BSM_PORT is '{text}', not a port")
+    return int(text)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _paths(text: str | None) -> tuple[Path, ...]:
+    return tuple(Path(part) for part in text.split(":") if part) if text else ()
+
+
+def _listed(value: Path | list[Path] | None) -> tuple[Path, ...]:
+    return () if value is None else tuple(value) if isinstance(value, list) else (value,)
