@@ -1,0 +1,1 @@
+"""The bridge to Ansible: inventory, runs, inert variables, checks on hosts, and a look at playbooks."""

@@ -1,0 +1,161 @@
+"""Run a command so that nothing of it outlives the engine or its cancellation.
+
+    python -S -E guard.py ENGINE_PID LOCK_FILE -- command …
+
+Ansible's workers make sessions of their own, so killing the process group that ansible-runner knows leaves them alive.
+Two levels see to it: the *outer* one is what ansible-runner started, and dies with the engine's thread; the *inner* one
+has its own session, out of reach of a kill of that group, notices the outer one's death and ends every process below.
+Both adopt orphans. Whoever waits for the lock on LOCK_FILE knows that all is over; its text is the outer one's number.
+
+A command that ends by itself may leave daemons behind, as it may without us; one that is killed or cancelled may not.
+Standard library only: it starts with each run.
+"""
+
+# ruff: noqa: PTH123, PTH208
+# (pathlib would double the time that this takes to start)
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+ENDED_BEFORE_START = 143
+SIGNALLED = 128
+"""Exit codes above say which signal ended the command, as in a shell."""
+GRACE_S = 1.0
+"""From the first SIGTERM until SIGKILL."""
+STEP_S = 0.02
+AWAITED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+
+def main(argv: list[str]) -> int:
+    """Be the outer level; returns the command's exit code, 128 + n when signal n ended it."""
+    engine, lock_file, command = int(argv[1]), argv[2], argv[4:]
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if os.getppid() != engine:
+        return ENDED_BEFORE_START  # the engine died while this process was starting
+    lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    outer = os.getpid()
+    inner = os.fork()
+    if inner == 0:
+        code = 1
+        try:
+            code = guard_inside(outer, command)
+        finally:
+            os._exit(code)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os.kill(inner, signal.SIGTERM))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    code = exit_code(wait_for(inner))
+    if code > SIGNALLED:
+        end_descendants()  # the inner level itself may have been killed
+    return code
+
+
+def guard_inside(outer: int, command: list[str]) -> int:
+    """Be the inner level: start `command`, and end all of it when asked, orphaned, or when it was killed itself."""
+    os.setsid()
+    usual = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != outer:
+        return ENDED_BEFORE_START
+    child = os.fork()
+    if child == 0:
+        become(command, usual)
+    status, asked = None, 0
+    while status is None and not asked:
+        number = signal.sigwait(AWAITED)
+        if number == signal.SIGCHLD:
+            status = reap().get(child)
+        else:
+            asked = number
+    if status is None or os.WIFSIGNALED(status):
+        end_descendants()
+    return SIGNALLED + asked if status is None else exit_code(status)
+
+
+def become(command: list[str], mask: set[int | signal.Signals]) -> None:
+    """Replace this process by `command`; never returns."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    try:
+        os.execvp(command[0], command)  # noqa: S606  # no shell: that is the point
+    except OSError as error:
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os._exit(127)
+
+
+def wait_for(child: int) -> int:
+    """Reap until `child` ends; orphans that come along are reaped on the way. Returns its wait status."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == child:
+            return status
+
+
+def exit_code(status: int) -> int:
+    """As a shell has it."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else SIGNALLED - code
+
+
+def descendants() -> list[int]:
+    """Living processes below this one."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/stat") as stat:
+                state, parent = stat.read().rsplit(")", 1)[1].split()[:2]
+        except OSError:
+            continue
+        if state != "Z":
+            children.setdefault(int(parent), []).append(int(name))
+    found: list[int] = []
+    waiting = [os.getpid()]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
+def end_descendants() -> None:
+    """Signal everything below until nothing is left: politely for `GRACE_S`, then not."""
+    deadline = time.monotonic() + GRACE_S
+    while pids := descendants():
+        number = signal.SIGTERM if time.monotonic() < deadline else signal.SIGKILL
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except OSError:
+                continue
+        for _ in range(5):
+            reap()
+            time.sleep(STEP_S)
+    reap()
+
+
+def reap() -> dict[int, int]:
+    """Take leave of all children that have ended; their wait statuses."""
+    ended: dict[int, int] = {}
+    try:
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            ended[found[0]] = found[1]
+    except ChildProcessError:
+        pass
+    return ended
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

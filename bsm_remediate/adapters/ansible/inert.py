@@ -1,0 +1,196 @@
+"""Everything from outside, as variables that Ansible never takes for templates (DESIGN 9).
+
+The file is JSON with every string wrapped as unsafe and no outside name as a key: ansible-core 2.19 reads a file again
+as *trusted YAML* when its JSON decoder meets certain names. A newline before each colon makes that second reading
+impossible, so a failing decoder ends the run instead of opening it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+
+from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.event import Json
+from bsm_remediate.domain.playbook import PlaybookCall
+
+UNSAFE = "__ansible_unsafe"
+DEEPEST = 8
+"""Levels of lists and mappings in the whole file; Ansible's decoder gives up (and reads YAML) on very deep ones."""
+_LARGEST = 1 << 63
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_CLEANED = re.compile("[\ud800-\udfff\x00]")
+_FORBIDDEN_PREFIXES = ("ansible_", "inventory_", "_")
+RESERVED = frozenset(  # as a text, since one name a line would fill a page
+    """
+    action always any_errors_fatal args async async_val become become_exe become_flags become_method become_user block
+    bsm changed_when check_mode collections connection cycler debugger delay delegate_facts delegate_to dict diff
+    environment fact_path failed_when force_handlers gather_facts gather_timeout group_names groups handlers hosts
+    hostvars ignore_errors ignore_unreachable joiner lipsum local_action lookup loop loop_control loop_with
+    max_fail_percentage module_defaults name namespace no_log notify now omit order play_hosts playbook_dir poll port
+    post_tasks pre_tasks q query range register remote_user rescue retries role_name role_names role_path role_uuid
+    roles run_once self serial strategy tags tasks throttle timeout undef until vars vars_files vars_prompt when with_
+    """.split()  # noqa: SIM905
+)
+"""Names that Ansible itself gives a meaning to (`ansible.vars.reserved`, magic variables), and ours."""
+
+Shape = Any
+"""Of our own values: `str`, `float` (any number), a list of one shape, or a mapping of our keys to shapes."""
+_PAIRS: Shape = [{"name": str, "value": str}]
+_ALERT: Shape = {"name": str, "status": str, "starts_at": str, "labels": _PAIRS, "annotations": _PAIRS}
+_BSM: Shape = {
+    "alert": _ALERT,
+    "alerts": [_ALERT],
+    "component": {"id": str, "host": str, "labels": _PAIRS},
+    "service_impact": {"loss_per_minute": float, "services": [str]},
+    "run": {"id": str, "attempt": float, "fence": float},
+}
+
+
+def run_variables(call: PlaybookCall) -> str:
+    """The text of `env/extravars` for `call`: `bsm`, and the policy's own variables.
+
+    Raises `ValueError` when a name is not the author's to give, or a value can't be written safely.
+    """
+    return written({"bsm": _facts(call), **_author_variables(call.vars)})
+
+
+def written(variables: Mapping[str, Json]) -> str:
+    """`variables` as the text of such a file. Raises `ValueError` where that can't be done safely."""
+    inert = {name: _inert(value) for name, value in variables.items()}
+    text = json.dumps(inert, separators=(",", "\n:"), allow_nan=False)
+    assert_inert(text)
+    return text
+
+
+def assert_inert(text: str) -> None:
+    """Read `text` back as Ansible would and walk it. Raises `ValueError` at the first thing that isn't inert."""
+    document = json.loads(text)
+    for name, value in document.items():
+        if name == "bsm":
+            _walk_shape(value, _BSM, "bsm")
+        else:
+            _walk(value, name, depth=2)
+    try:
+        yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # a safe loader, or its C twin
+    except yaml.YAMLError:
+        return
+    raise ValueError("the variables could be read as YAML, which would make their texts templates")
+
+
+def objection_to_name(name: str) -> str | None:
+    """Why a policy may not set a variable of this name; None when it may."""
+    if name in RESERVED:
+        return f"'{name}' has a meaning of its own in Ansible" if name != "bsm" else "'bsm' is set by bsm-remediate"
+    if name.startswith(_FORBIDDEN_PREFIXES):
+        return f"'{name}' begins with one of {', '.join(_FORBIDDEN_PREFIXES)}, which steer Ansible itself"
+    if _NAME.fullmatch(name) is None:
+        return f"'{name}' is no variable name: letters, digits and underscores, beginning with a letter"
+    return None
+
+
+def clean(text: str) -> str:
+    """`text` with NUL and lone surrogates replaced; everything else is kept as it is."""
+    return _CLEANED.sub("\ufffd", text)
+
+
+def _facts(call: PlaybookCall) -> Json:
+    alerts: list[Json] = [_alert(alert) for alert in call.alerts]
+    nothing: Json = {"name": "", "status": "", "starts_at": "", "labels": [], "annotations": []}
+    return {
+        "alert": alerts[0] if alerts else nothing,
+        "alerts": alerts,
+        "component": {"id": call.component.id, "host": call.component.host, "labels": _pairs(call.component.labels)},
+        "service_impact": {"loss_per_minute": float(call.loss_per_minute), "services": list(call.services)},
+        "run": {"id": call.run, "attempt": call.attempt, "fence": call.fence},
+    }
+
+
+def _alert(alert: Alert) -> Json:
+    return {
+        "name": alert.name,
+        "status": alert.status.value,
+        "starts_at": _rfc3339(alert.starts_at),
+        "labels": _pairs(alert.labels),
+        "annotations": _pairs(alert.annotations),
+    }
+
+
+def _pairs(texts: Mapping[str, str]) -> Json:
+    return [{"name": name, "value": value} for name, value in texts.items()]
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _author_variables(variables: Mapping[str, Json]) -> dict[str, Json]:
+    for name in variables:
+        objection = objection_to_name(name)
+        if objection is not None:
+            raise ValueError(f"variable {objection}")
+    return dict(variables)
+
+
+def _inert(value: Json) -> Json:
+    match value:
+        case str():
+            return {UNSAFE: clean(value)}
+        case list():
+            return [_inert(one) for one in value]
+        case dict():
+            return {clean(key): _inert(one) for key, one in value.items()}
+        case bool() | None:
+            return value
+        case int() if -_LARGEST <= value < _LARGEST:
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case _:
+            raise ValueError(
+                f"{value!r:.40} can't be a variable: texts, finite numbers, true, false, null, lists, mappings"
+            )
+
+
+def _walk(value: Json, where: str, *, depth: int) -> None:
+    """An author's value: wrapped texts at any place, any keys but those that Ansible's decoder acts on."""
+    if depth > DEEPEST:
+        raise ValueError(f"'{where}' is nested deeper than {DEEPEST} levels")
+    match value:
+        case str():
+            raise ValueError(f"'{where}' holds a text that isn't marked as unsafe")
+        case list():
+            for one in value:
+                _walk(one, where, depth=depth + 1)
+        case dict() if not _is_wrapped(value):
+            for key, one in value.items():
+                if key.startswith("__"):
+                    raise ValueError(f"'{where}' has the key '{key}'; keys may not begin with two underscores")
+                _walk(one, where, depth=depth + 1)
+        case _:
+            return
+
+
+def _walk_shape(value: Json, shape: Shape, where: str) -> None:
+    if shape is str and isinstance(value, dict) and _is_wrapped(value):
+        return
+    if shape is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return
+    if isinstance(shape, list) and isinstance(value, list):
+        for one in value:
+            _walk_shape(one, shape[0], where)
+    elif isinstance(shape, dict) and isinstance(value, dict) and value.keys() == shape.keys():
+        for key, one in value.items():
+            _walk_shape(one, shape[key], f"{where}.{key}")
+    else:
+        raise ValueError(f"'{where}' isn't what it must be")
+
+
+def _is_wrapped(value: dict[str, Json]) -> bool:
+    return value.keys() == {UNSAFE} and isinstance(value[UNSAFE], str)
