@@ -156,6 +156,9 @@ class Controls(Protocol):
     def waiting(self) -> Sequence[Control]:
         """Those without an answer, oldest first."""
 
+    def control(self, control: int) -> Control | None:
+        """That one, with its answer where there is one."""
+
     def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:
         """Record in one transaction what became of it and what now stands."""
 

@@ -44,7 +44,7 @@ def make_plan(
     """The plan of all permitted runs; shadow ones are planned apart, they take no executor and delay nothing."""
     planned = _once_per_host([one for one in candidates if one.decision.verdict.is_planned])
     shadowed = _once_per_host([one for one in candidates if one.decision.verdict is Verdict.SHADOW])
-    own: dict[NodeId, Level] = {node: LEVEL_OF.get(state, 0) for node, state in scene.impact.own.items()}
+    own = _needing_repair(scene)
     restoration = Restoration(scene.rollup, own)
     weighted, money = _worths(scene, weighted=True), _worths(scene, weighted=False)
     jobs = [_job(number, one) for number, one in enumerate(planned)]
@@ -70,6 +70,13 @@ def make_plan(
         expected_money=finite_loss(money, times),
         lower_bound=lower_bound([*jobs, *_running_jobs(scene, len(jobs))], restoration, weighted),
     )
+
+
+def _needing_repair(scene: Scene) -> dict[NodeId, Level]:
+    """Own levels of what must be repaired; a symptom is expected to end with its cause."""
+    return {
+        node: LEVEL_OF.get(state, 0) for node, state in scene.impact.own.items() if node not in scene.impact.symptoms
+    }
 
 
 def _once_per_host(candidates: list[Candidate]) -> list[Candidate]:

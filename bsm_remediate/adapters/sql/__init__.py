@@ -1,0 +1,1 @@
+"""The store on a relational database: SQLite now, by SQLAlchemy Core. Every statement stands here, by subject."""

@@ -1,0 +1,125 @@
+"""Alerts: immutable changes, and which of them counts (DESIGN 5.6, Order of deliveries)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import orjson
+from sqlalchemy import Connection, Row
+
+from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
+from bsm_remediate.domain.ids import Fingerprint
+from bsm_remediate.ports import Accepted
+
+_CHUNK = 400
+"""Keys per look-up; SQLite takes a limited number of parameters."""
+
+_INSERT_CHANGE = (
+    "INSERT INTO bsm_alert_change"
+    " (position, source, fingerprint, status, labels, annotations, starts_at, ends_at, received_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_PUT_CURRENT = (
+    "INSERT INTO bsm_alert (source, fingerprint, position, status, starts_at, content, last_seen)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, fingerprint) DO UPDATE SET position = excluded.position,"
+    " status = excluded.status, starts_at = excluded.starts_at, content = excluded.content,"
+    " last_seen = excluded.last_seen"
+)
+_TOUCH = "UPDATE bsm_alert SET last_seen = max(last_seen, ?) WHERE source = ? AND fingerprint = ?"
+_LATEST = "SELECT coalesce(max(position), 0) FROM bsm_alert_change"
+_CHANGED = (
+    "SELECT c.position, c.source, c.fingerprint, c.status, c.labels, c.annotations, c.starts_at, c.ends_at,"
+    " c.received_at FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
+)
+
+_Known = tuple[float, str]
+"""starts_at and content of the change that counts."""
+
+
+def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
+    """Write `alerts`, in the caller's transaction."""
+    known = _known(connection, {alert.key for alert in alerts})
+    position = connection.exec_driver_sql(_LATEST).scalar_one()
+    changes: list[tuple[object, ...]] = []
+    current: dict[AlertKey, tuple[object, ...]] = {}
+    touched: dict[AlertKey, float] = {}
+    outdated = 0
+    for alert in alerts:
+        labels, annotations = _text(alert.labels), _text(alert.annotations)
+        starts_at, seen = alert.starts_at.timestamp(), alert.received_at.timestamp()
+        ends_at = alert.ends_at.timestamp() if alert.ends_at is not None else None
+        content = f"{alert.status.value} {ends_at} {labels} {annotations}"
+        before = known.get(alert.key)
+        if before is not None and starts_at < before[0]:
+            outdated += 1
+        elif before == (starts_at, content):
+            touched[alert.key] = max(seen, touched.get(alert.key, seen))
+        else:
+            position += 1
+            key = alert.key
+            known[key] = (starts_at, content)
+            changes.append((position, *key, alert.status.value, labels, annotations, starts_at, ends_at, seen))
+            current[key] = (*key, position, alert.status.value, starts_at, content, seen)
+    if changes:
+        connection.exec_driver_sql(_INSERT_CHANGE, changes)
+        connection.exec_driver_sql(_PUT_CURRENT, list(current.values()))
+    if touched:
+        connection.exec_driver_sql(_TOUCH, [(seen, *key) for key, seen in touched.items()])
+    return Accepted(new=len(changes), repeated=len(alerts) - len(changes) - outdated, outdated=outdated)
+
+
+def changes(connection: Connection, *, after: int, limit: int) -> tuple[list[Alert], int]:
+    """The alerts that changed after that position, as they are now, and the position reached."""
+    rows = connection.exec_driver_sql(
+        f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit)
+    ).all()
+    return [_alert(row) for row in rows], rows[-1][0] if rows else after
+
+
+def active(connection: Connection) -> list[Alert]:
+    rows = connection.exec_driver_sql(f"{_CHANGED} WHERE a.status = 'firing' ORDER BY a.position")
+    return [_alert(row) for row in rows]
+
+
+def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
+    rows = connection.exec_driver_sql("SELECT source, fingerprint, last_seen FROM bsm_alert WHERE status = 'firing'")
+    return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
+
+
+def _known(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, _Known]:
+    wanted = list(keys)
+    found: dict[AlertKey, _Known] = {}
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        marks = ",".join(["(?,?)"] * len(chunk))
+        query = (
+            "SELECT source, fingerprint, starts_at, content FROM bsm_alert"  # noqa: S608 - only question marks go in
+            f" WHERE (source, fingerprint) IN (VALUES {marks})"
+        )
+        parameters = tuple(part for key in chunk for part in key)
+        for source, print_, starts_at, content in connection.exec_driver_sql(query, parameters):
+            found[AlertKey(source, Fingerprint(print_))] = (starts_at, content)
+    return found
+
+
+def _text(values: Mapping[str, str]) -> str:
+    return orjson.dumps(values).decode()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _alert(row: Row[tuple[object, ...]]) -> Alert:
+    _, source, print_, status, labels, annotations, starts_at, ends_at, received_at = row
+    return Alert(
+        source=str(source),
+        fingerprint=Fingerprint(str(print_)),
+        status=AlertStatus(status),
+        labels=orjson.loads(str(labels)),
+        annotations=orjson.loads(str(annotations)),
+        starts_at=_time(float(str(starts_at))),
+        ends_at=_time(float(str(ends_at))) if ends_at is not None else None,
+        received_at=_time(float(str(received_at))),
+    )

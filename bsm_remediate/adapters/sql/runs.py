@@ -1,0 +1,92 @@
+"""Runs and their locks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bsm_remediate.adapters.sql.values import run_of, run_text
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.errors import RunNotRecorded
+
+_PUT = (
+    "INSERT INTO bsm_run (id, state, component, policy, fence, planned_at, ended_at, is_over, value)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, fence = excluded.fence,"
+    " planned_at = excluded.planned_at, ended_at = excluded.ended_at, is_over = excluded.is_over, value = excluded.value"
+)
+_NEXT_FENCE = (
+    "INSERT INTO bsm_fence (id, latest) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET latest = latest + 1"
+    " RETURNING latest"
+)
+
+
+def reserve(connection: Connection, run: Run) -> Run | None:
+    """Take the locks of `run` and write it with a new fence; None, and nothing written, when one is taken."""
+    known = find(connection, run.id)
+    if known is not None:
+        _require_next(known, run)
+    marks = ",".join("?" * len(run.locks))
+    query = f"SELECT 1 FROM bsm_lock WHERE run <> ? AND name IN ({marks}) LIMIT 1"  # noqa: S608 - only question marks
+    if connection.exec_driver_sql(query, (run.id, *run.locks)).first() is not None:
+        return None
+    reserved = replace(run, fence=connection.exec_driver_sql(_NEXT_FENCE).scalar_one())
+    connection.exec_driver_sql("DELETE FROM bsm_lock WHERE run = ?", (run.id,))
+    connection.exec_driver_sql(
+        "INSERT INTO bsm_lock (name, run, fence) VALUES (?, ?, ?)",
+        [(name, run.id, reserved.fence) for name in run.locks],
+    )
+    put(connection, reserved)
+    return reserved
+
+
+def put(connection: Connection, run: Run) -> None:
+    connection.exec_driver_sql(
+        _PUT,
+        (
+            run.id,
+            run.state.value,
+            run.component,
+            run.policy,
+            run.fence,
+            run.planned_at.timestamp(),
+            run.ended_at.timestamp() if run.ended_at is not None else None,
+            run.state.is_over,
+            run_text(run),
+        ),
+    )
+
+
+def update(connection: Connection, run: Run) -> None:
+    """Write the new value of `run`. Raises `RunNotRecorded` when it may not follow what is stored."""
+    known = find(connection, run.id)
+    if known is None:
+        raise RunNotRecorded(f"there is no run {run.id}")
+    _require_next(known, run)
+    if known.fence != run.fence:
+        raise RunNotRecorded(f"run {run.id} has been taken over: fence {known.fence}, not {run.fence}")
+    put(connection, run)
+    if not run.state.holds_locks:
+        connection.exec_driver_sql("DELETE FROM bsm_lock WHERE run = ?", (run.id,))
+
+
+def _require_next(known: Run, run: Run) -> None:
+    if run.state not in NEXT_STATES[known.state]:
+        raise RunNotRecorded(f"run {run.id} is {known.state}, which cannot become {run.state}")
+
+
+def find(connection: Connection, run: RunId) -> Run | None:
+    text = connection.exec_driver_sql("SELECT value FROM bsm_run WHERE id = ?", (run,)).scalar()
+    return run_of(text) if text is not None else None
+
+
+def since(connection: Connection, moment: datetime) -> Sequence[Run]:
+    """Unfinished runs, and those that ended at or after `moment`, oldest first."""
+    rows = connection.exec_driver_sql(
+        "SELECT value FROM bsm_run WHERE is_over = 0 OR ended_at >= ? ORDER BY planned_at, number",
+        (moment.timestamp(),),
+    )
+    return [run_of(text) for (text,) in rows]

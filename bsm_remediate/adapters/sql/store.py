@@ -1,0 +1,187 @@
+"""The store: every port of `ports.Store` on one database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+import orjson
+from sqlalchemy import Connection
+
+from bsm_remediate.adapters.sql import alerts, runs
+from bsm_remediate.adapters.sql.database import Database, open_database
+from bsm_remediate.adapters.sql.values import standing_of, standing_text
+from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.run import Run
+from bsm_remediate.ports import Accepted, Control, Standing
+
+_EVERYTHING = 5_000
+
+
+def open_store(url: str) -> SqlStore:
+    """The store of `url`, migrated. Raises `StoreUnavailable` or `WrongUsage`."""
+    return SqlStore(open_database(url))
+
+
+class SqlStore:
+    """Safe to use from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        self._database.close()
+
+    # --- alerts ----------------------------------------------------------------------------------------------------
+
+    def record(self, received: Sequence[Alert]) -> Accepted:
+        with self._database.write() as connection:
+            return alerts.record(connection, received)
+
+    def changes(self, *, after: int, limit: int = _EVERYTHING) -> tuple[Sequence[Alert], int]:
+        with self._database.read() as connection:
+            return alerts.changes(connection, after=after, limit=limit)
+
+    def active(self) -> Sequence[Alert]:
+        with self._database.read() as connection:
+            return alerts.active(connection)
+
+    def last_seen(self) -> Mapping[AlertKey, datetime]:
+        with self._database.read() as connection:
+            return alerts.last_seen(connection)
+
+    # --- runs ------------------------------------------------------------------------------------------------------
+
+    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
+        with self._database.write() as connection:
+            reserved = runs.reserve(connection, run)
+            if reserved is not None:
+                _append(connection, events)
+            return reserved
+
+    def insert(self, run: Run, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            runs.put(connection, run)
+            _append(connection, events)
+
+    def update(self, run: Run, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            runs.update(connection, run)
+            _append(connection, events)
+
+    def runs(self, *, since: datetime) -> Sequence[Run]:
+        with self._database.read() as connection:
+            return runs.since(connection, since)
+
+    def run(self, run: RunId) -> Run | None:
+        with self._database.read() as connection:
+            return runs.find(connection, run)
+
+    # --- the journal -----------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            _append(connection, events)
+
+    def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
+        about = "" if subject is None else " AND subject = ?"
+        query = (
+            "SELECT position, at, kind, subject, actor, facts FROM bsm_event"  # noqa: S608 - nothing from outside goes in
+            f" WHERE position > ?{about} ORDER BY position LIMIT ?"
+        )
+        parameters = (after, limit) if subject is None else (after, subject, limit)
+        with self._database.read() as connection:
+            return [
+                Event(
+                    position=position,
+                    at=datetime.fromtimestamp(at, UTC),
+                    kind=kind,
+                    subject=about_what,
+                    actor=actor,
+                    facts=orjson.loads(facts),
+                )
+                for position, at, kind, about_what, actor, facts in connection.exec_driver_sql(query, parameters)
+            ]
+
+    # --- people's controls -----------------------------------------------------------------------------------------
+
+    def ask(self, control: Control) -> int:
+        with self._database.write() as connection:
+            asked = connection.exec_driver_sql(
+                "INSERT INTO bsm_control (verb, target, reason, who, asked_at, until) VALUES (?, ?, ?, ?, ?, ?)"
+                " RETURNING id",
+                (
+                    control.verb,
+                    control.target,
+                    control.reason,
+                    control.who,
+                    control.asked_at.timestamp(),
+                    control.until.timestamp() if control.until is not None else None,
+                ),
+            )
+            return int(asked.scalar_one())
+
+    def waiting(self) -> Sequence[Control]:
+        return self._controls("done IS NULL ORDER BY id", ())
+
+    def control(self, control: int) -> Control | None:
+        found = self._controls("id = ?", (control,))
+        return found[0] if found else None
+
+    def _controls(self, where: str, parameters: tuple[int, ...]) -> list[Control]:
+        query = f"SELECT id, verb, target, reason, who, asked_at, until, done, answer FROM bsm_control WHERE {where}"  # noqa: S608 - ours
+        with self._database.read() as connection:
+            return [
+                Control(
+                    id=number,
+                    verb=verb,
+                    target=target,
+                    reason=reason,
+                    who=who,
+                    asked_at=datetime.fromtimestamp(asked_at, UTC),
+                    until=datetime.fromtimestamp(until, UTC) if until is not None else None,
+                    done=bool(done) if done is not None else None,
+                    answer=answer,
+                )
+                for number, verb, target, reason, who, asked_at, until, done, answer in connection.exec_driver_sql(
+                    query, parameters
+                )
+            ]
+
+    def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            connection.exec_driver_sql(
+                "UPDATE bsm_control SET done = ?, answer = ? WHERE id = ?", (done, answer, control)
+            )
+            _stand(connection, standing)
+            _append(connection, events)
+
+    def standing(self) -> Standing:
+        with self._database.read() as connection:
+            text = connection.exec_driver_sql("SELECT value FROM bsm_standing WHERE id = 1").scalar()
+        return standing_of(text) if text is not None else Standing()
+
+    def stand(self, standing: Standing) -> None:
+        with self._database.write() as connection:
+            _stand(connection, standing)
+
+
+def _append(connection: Connection, events: Sequence[Event]) -> None:
+    if events:
+        connection.exec_driver_sql(
+            "INSERT INTO bsm_event (at, kind, subject, actor, facts) VALUES (?, ?, ?, ?, ?)",
+            [(one.at.timestamp(), one.kind, one.subject, one.actor, _facts(one)) for one in events],
+        )
+
+
+def _facts(event: Event) -> str:
+    return orjson.dumps(dict(event.facts), option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _stand(connection: Connection, standing: Standing) -> None:
+    connection.exec_driver_sql(
+        "INSERT INTO bsm_standing (id, value) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET value = excluded.value",
+        (standing_text(standing),),
+    )

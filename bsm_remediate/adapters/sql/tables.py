@@ -1,0 +1,112 @@
+"""The schema. The migrations under `migrations/` add up to it; a test holds them to that."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+metadata = MetaData()
+
+_Position = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts by itself in columns of exactly this type only."""
+
+alert_change = Table(
+    "bsm_alert_change",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("annotations", Text, nullable=False),
+    Column("starts_at", Double, nullable=False),
+    Column("ends_at", Double),
+    Column("received_at", Double, nullable=False),
+    comment="one immutable row per change of an alert; times are Unix seconds",
+)
+
+alert = Table(
+    "bsm_alert",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("position", _Position, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("starts_at", Double, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("last_seen", Double, nullable=False),
+    comment="the change that counts now, for each alert",
+)
+Index("bsm_alert_status", alert.c.status)
+
+run = Table(
+    "bsm_run",
+    metadata,
+    Column("number", _Position, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("component", Text, nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("planned_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("is_over", Boolean, nullable=False),
+    Column("value", Text, nullable=False),
+    UniqueConstraint("id"),
+    comment="one row per run; `value` is the whole of it as JSON",
+)
+Index("bsm_run_open", run.c.is_over, run.c.ended_at)
+
+lock = Table(
+    "bsm_lock",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    comment="what unfinished runs keep to themselves: component:ID, host:NAME",
+)
+Index("bsm_lock_run", lock.c.run)
+
+fence = Table(
+    "bsm_fence",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("latest", BigInteger, nullable=False),
+    comment="one row: the highest fence ever given",
+)
+
+event = Table(
+    "bsm_event",
+    metadata,
+    Column("position", _Position, primary_key=True, autoincrement=True),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    sqlite_autoincrement=True,
+    comment="the journal",
+)
+Index("bsm_event_subject", event.c.subject, event.c.position)
+
+control = Table(
+    "bsm_control",
+    metadata,
+    Column("id", _Position, primary_key=True, autoincrement=True),
+    Column("verb", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("asked_at", Double, nullable=False),
+    Column("until", Double),
+    Column("done", Boolean),
+    Column("answer", Text),
+    comment="what people asked for; without an answer it waits",
+)
+
+standing = Table(
+    "bsm_standing",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="one row: what people have ordered and still holds, as JSON",
+)
