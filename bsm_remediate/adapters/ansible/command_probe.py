@@ -1,0 +1,71 @@
+"""Looks by a command on the component's own host, through Ansible."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import uuid
+from pathlib import Path
+
+from bsm_remediate.adapters.ansible.events import Account, one_line
+from bsm_remediate.adapters.ansible.executor import assert_exact_hosts
+from bsm_remediate.adapters.ansible.folder import RunFolder
+from bsm_remediate.adapters.ansible.inert import written
+from bsm_remediate.adapters.ansible.inventory import read_inventory
+from bsm_remediate.adapters.ansible.launch import Launch
+from bsm_remediate.adapters.ansible.outcome import classify
+from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject
+from bsm_remediate.adapters.ansible.redact import Redactor
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.playbook import PlaybookOutcome
+from bsm_remediate.domain.policy import Check
+from bsm_remediate.domain.service_map import Component
+from bsm_remediate.domain.verification import Observation
+from bsm_remediate.errors import RemediationError
+from bsm_remediate.ports import Clock
+
+TIME_LIMIT_S = 15.0
+_PLAYBOOK = OURS / "command.yml"
+
+
+class AnsibleCommandProber:
+    """Implements `ports.Prober` for `command` checks: the check holds when the command ends with 0.
+
+    There is no shell: the line is split into words, so pipes and redirections are words too.
+    """
+
+    def __init__(self, *, project: AnsibleProject, state: Path, clock: Clock) -> None:
+        self._project = project
+        self._state = state.absolute()
+        self._clock = clock
+        self._redact = Redactor(project.secrets())
+
+    def look(self, check: Check, component: Component) -> Observation:
+        """Whether the command succeeds on the component's host. About 1 s, at most `TIME_LIMIT_S`; never raises."""
+        try:
+            line = check.target(component) if check.target is not None else ""
+            holds, detail = self._run(line, component.host)
+        except (OSError, ValueError, RemediationError) as error:
+            holds, detail = False, str(error)
+        return Observation(check=check, at=self._clock.now(), holds=holds, detail=one_line(self._redact(detail)))
+
+    def _run(self, line: str, host: str) -> tuple[bool, str]:
+        argv = shlex.split(line)
+        if not argv:
+            raise ValueError("the command is empty")
+        inventory = read_inventory(
+            self._project.inventory, cache=self._state / "cache", now=self._clock.now(), project=self._project
+        )
+        assert_exact_hosts((host,), inventory)
+        folder = RunFolder.fresh(self._state / "checks", str(uuid.uuid4()))
+        try:
+            folder.write_variables(written({"check_argv": list(argv)}))
+            launch = Launch(project=self._project, playbook=_PLAYBOOK, hosts=(host,), time_limit_s=TIME_LIMIT_S)
+            account = Account(run=RunId(folder.path.name), attempt=1, redact=self._redact, tell=lambda _event: None)
+            ended = launch.carry_out(folder, account, cancelled=lambda: False, redact=self._redact)
+        finally:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        outcome, reason = classify(ended, (host,))
+        if outcome is PlaybookOutcome.SUCCEEDED:
+            return True, f"`{line}` succeeds on {host}"
+        return False, f"`{line}`: {reason}"
