@@ -1,0 +1,227 @@
+"""The API: what is, and people's controls (DESIGN 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from bsm_remediate import __version__
+from bsm_remediate.domain.duration import parse_duration
+from bsm_remediate.domain.evaluation import Evaluation
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.plan_document import plan_document
+from bsm_remediate.errors import StoreUnavailable
+from bsm_remediate.ports import Control
+from bsm_remediate.web.access import ADMINISTER, APPROVE, OPERATE, READ, Credentials, Identity
+from bsm_remediate.web.live import Live
+from bsm_remediate.web.problem import CONTENT_TYPE, problem
+from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, run_row, service_rows
+
+_ANSWER_WITHIN_S = 5.0
+_SHOWN_RUNS = timedelta(days=30)
+_EVENT_PAUSE_S = 0.25
+
+
+class Wish(BaseModel):
+    """What people say with a control."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(default="", max_length=1000)
+    target: str = Field(default="", max_length=300, description="Component, host, policy or goal.")
+    duration: str = Field(default="", alias="for", max_length=32, description="Like 1h.")
+    digest: str | None = Field(default=None, description="Of the bundle that the run was planned by.")
+
+
+def create_api(live: Live, credentials: Credentials, metrics: Callable[[], bytes]) -> FastAPI:
+    """The FastAPI application; webhooks are served before it."""
+    api = FastAPI(title="bsm-remediate", version=__version__, docs_url=None, redoc_url=None)
+    _answer_with_problems(api)
+    _add_health(api, live, metrics)
+    _add_reading(api, live, _allowed(credentials, READ))
+    _add_controls(api, live, credentials)
+    return api
+
+
+def _allowed(credentials: Credentials, roles: frozenset[str]) -> Callable[..., Identity]:
+    def identify(authorization: Annotated[str | None, Header()] = None) -> Identity:
+        identity = credentials.identify(authorization.encode("latin-1", "replace") if authorization else None)
+        if identity is None:
+            raise HTTPException(401, "a valid token is needed", {"WWW-Authenticate": "Bearer"})
+        if identity.role not in roles:
+            raise HTTPException(403, f"the role {identity.role} may not do that")
+        return identity
+
+    return identify
+
+
+def _answer_with_problems(api: FastAPI) -> None:
+    @api.exception_handler(StarletteHTTPException)
+    async def _http(_request: Request, error: StarletteHTTPException) -> Response:
+        body = problem(error.status_code, str(error.detail))
+        return Response(body, error.status_code, headers=dict(error.headers or {}), media_type=CONTENT_TYPE)
+
+    @api.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = "/" + "/".join(str(step) for step in first["loc"][1:])
+        return Response(problem(422, str(first["msg"]), field=field), 422, media_type=CONTENT_TYPE)
+
+    @api.exception_handler(StoreUnavailable)
+    async def _away(_request: Request, error: StoreUnavailable) -> Response:
+        return Response(problem(503, str(error)), 503, headers={"Retry-After": "5"}, media_type=CONTENT_TYPE)
+
+
+def _add_health(api: FastAPI, live: Live, metrics: Callable[[], bytes]) -> None:
+    @api.get("/healthz")
+    def healthz() -> Row:
+        return {"status": "ok", "version": __version__}
+
+    @api.get("/readyz")
+    def readyz(response: Response) -> Row:
+        health = live.health()
+        if not health.is_ready:
+            response.status_code = 503
+        status = "unready" if not health.is_ready else "degraded" if health.problems else "ok"
+        return {"status": status, "problems": list(health.problems)}
+
+    @api.get("/metrics")
+    def metrics_page() -> PlainTextResponse:
+        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> None:
+    guarded = [Depends(allowed)]
+
+    def evaluation() -> Evaluation:
+        if live.evaluation is None:
+            raise HTTPException(503, "the engine has not looked yet", {"Retry-After": "1"})
+        return live.evaluation
+
+    def listing(rows: list[Row], cursor: int, limit: int) -> dict[str, Any]:
+        following = cursor + limit
+        return {"items": rows[cursor:following], "next": str(following) if following < len(rows) else None}
+
+    cursor_of = Annotated[int, Query(ge=0)]
+    limit_of = Annotated[int, Query(ge=1, le=10_000)]
+
+    @api.get("/api/v1/alerts", dependencies=guarded)
+    def alerts(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+        return listing(alert_rows(evaluation()), cursor, limit)
+
+    @api.get("/api/v1/services", dependencies=guarded)
+    def services(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+        return listing(service_rows(live.bundle, evaluation()), cursor, limit)
+
+    @api.get("/api/v1/components", dependencies=guarded)
+    def components(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+        return listing(component_rows(live.bundle, evaluation()), cursor, limit)
+
+    @api.get("/api/v1/plan", dependencies=guarded)
+    def plan() -> Row:
+        return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
+
+    @api.get("/api/v1/runs", dependencies=guarded)
+    def runs(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+        found = live.store.runs(since=datetime.now(UTC) - _SHOWN_RUNS)
+        return listing([run_row(run) for run in reversed(found)], cursor, limit)
+
+    @api.get("/api/v1/runs/{run_id}", dependencies=guarded)
+    def run(run_id: str) -> Row:
+        found = live.store.run(RunId(run_id))
+        if found is None:
+            raise HTTPException(404, "there is no such run")
+        return run_row(found)
+
+    @api.get("/api/v1/runs/{run_id}/events", dependencies=guarded)
+    def run_events(run_id: str, cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+        found = live.store.events(after=cursor, subject=run_id, limit=limit)
+        following = str(found[-1].position) if len(found) == limit else None
+        return {"items": [event_row(event) for event in found], "next": following}
+
+    @api.get("/api/v1/events", dependencies=guarded)
+    def events(
+        last_event_id: Annotated[int, Header()] = 0, after: Annotated[int, Query(ge=0)] = 0
+    ) -> StreamingResponse:
+        return StreamingResponse(_stream(live, max(last_event_id, after)), media_type="text/event-stream")
+
+
+async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
+    """The journal from `position` on, as server-sent events; a comment now and then keeps the line open."""
+    quiet_since = time.monotonic()
+    yield b": the journal\n\n"
+    while True:
+        found = await asyncio.to_thread(live.store.events, after=position)
+        for event in found:
+            position = event.position or position
+            body = orjson.dumps(event_row(event)).decode()
+            yield f"id: {position}\nevent: {event.kind}\ndata: {body}\n\n".encode()
+            quiet_since = time.monotonic()
+        if time.monotonic() - quiet_since > 15:  # noqa: PLR2004 - seconds; proxies close silent lines after 30 or more
+            quiet_since = time.monotonic()
+            yield b": still here\n\n"
+        await asyncio.sleep(_EVENT_PAUSE_S)
+
+
+def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
+    def ask(verb: str, target: str, wish: Wish, identity: Identity) -> Row:
+        """Queue the wish as the command line does, and wait for the engine's answer."""
+        now = datetime.now(UTC)
+        try:
+            until = now + parse_duration(wish.duration) if wish.duration else None
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        number = live.store.ask(
+            Control(verb=verb, target=target, reason=wish.reason, who=identity.name, asked_at=now, until=until)
+        )
+        live.wake()
+        end = time.monotonic() + _ANSWER_WITHIN_S
+        while time.monotonic() < end:
+            found = live.store.control(number)
+            if found is not None and found.done is not None:
+                if not found.done:
+                    raise HTTPException(409, found.answer or "refused")
+                return {"control": number, "answer": found.answer}
+            time.sleep(0.02)
+        return {"control": number, "answer": None}
+
+    def add(path: str, verb: str, roles: frozenset[str]) -> None:
+        allowed = _allowed(credentials, roles)
+
+        @api.post(path, name=f"{verb} {path}")
+        def control(
+            request: Request,
+            wish: Annotated[Wish, Body()],
+            identity: Annotated[Identity, Depends(allowed)],
+        ) -> Row:
+            target = str(request.path_params.get("target", wish.target))
+            if verb == "approve":
+                _require_same_plan(live, target, wish.digest)
+            return ask(verb, target, wish, identity)
+
+    add("/api/v1/runs/{target}/approve", "approve", APPROVE)
+    add("/api/v1/runs/{target}/reject", "reject", APPROVE)
+    add("/api/v1/runs/{target}/cancel", "cancel", OPERATE)
+    add("/api/v1/alerts/{target}/resolve", "resolve", OPERATE)
+    for verb in ("pause", "hold", "release", "goal"):
+        add(f"/api/v1/{verb}", verb, OPERATE)
+    for verb in ("resume", "adopt", "reload"):
+        add(f"/api/v1/{verb}", verb, ADMINISTER if verb != "resume" else OPERATE)
+
+
+def _require_same_plan(live: Live, run_id: str, digest: str | None) -> None:
+    run = live.store.run(RunId(run_id))
+    if run is None:
+        raise HTTPException(404, "there is no such run")
+    if digest is not None and digest != run.bundle:
+        raise HTTPException(409, "the plan has changed since; look at it again")

@@ -1,0 +1,113 @@
+"""Group commit: one writer stores whatever has arrived, in one transaction, and only then is any of it acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bsm_remediate.domain.alert import Alert
+from bsm_remediate.errors import StoreUnavailable
+from bsm_remediate.ports import AlertLog
+
+_log = logging.getLogger(__name__)
+
+_LARGEST_GROUP = 5_000
+_MOST_WAITING = 100_000
+"""Alerts in memory and not yet stored; beyond that senders are asked to come again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    alerts: Sequence[Alert]
+    stored: asyncio.Future[None]
+    loop: asyncio.AbstractEventLoop
+
+
+class GroupCommit:
+    """Stores deliveries of many requests together; the cost of one fsync is shared by all that wait for it."""
+
+    def __init__(self, log: AlertLog, *, committed: Callable[[], None]) -> None:
+        self._alerts = log
+        self._committed = committed
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._thread = threading.Thread(target=self._write, name="group-commit", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Store what waits, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout=10)
+
+    async def store(self, alerts: Sequence[Alert]) -> None:
+        """Return once `alerts` are durable. Raises `StoreUnavailable` when they are not."""
+        if self._waiting + len(alerts) > _MOST_WAITING:
+            raise StoreUnavailable(f"{self._waiting} alerts wait to be stored")
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[None] = loop.create_future()
+        self._waiting += len(alerts)
+        try:
+            self._queue.put(_Waiting(alerts, stored, loop))
+            await stored
+        finally:
+            self._waiting -= len(alerts)
+
+    def _write(self) -> None:
+        while True:
+            first = self._queue.get()
+            if first is None:
+                return
+            group, is_last = self._group(first)
+            self._store(group)
+            if is_last:
+                return
+
+    def _group(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
+        group, size = [first], len(first.alerts)
+        while size < _LARGEST_GROUP:
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+            size += len(following.alerts)
+        return group, False
+
+    def _store(self, group: list[_Waiting]) -> None:
+        try:
+            self._alerts.record([alert for one in group for alert in one.alerts])
+        except StoreUnavailable as error:
+            self._tell(group, error)
+        except Exception as error:
+            # One delivery that cannot be stored must not fail those it happened to be grouped with.
+            _log.exception("intake.group_failed deliveries=%d", len(group))
+            if len(group) == 1:
+                self._tell(group, StoreUnavailable(f"this delivery cannot be stored: {type(error).__name__}"))
+                return
+            for one in group:
+                self._store([one])
+        else:
+            self._tell(group, None)
+            self._committed()
+
+    @staticmethod
+    def _tell(group: list[_Waiting], error: StoreUnavailable | None) -> None:
+        def settle(waiting: list[_Waiting]) -> None:
+            for one in waiting:
+                if not one.stored.done():
+                    if error is None:
+                        one.stored.set_result(None)
+                    else:
+                        one.stored.set_exception(error)
+
+        loops = {id(one.loop): one.loop for one in group}
+        for number, loop in loops.items():
+            loop.call_soon_threadsafe(settle, [one for one in group if id(one.loop) == number])

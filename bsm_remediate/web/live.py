@@ -1,0 +1,38 @@
+"""What the HTTP side sees of the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluation
+from bsm_remediate.ports import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """Whether the engine does its work, and what people should know."""
+
+    is_ready: bool
+    problems: tuple[str, ...] = field(default_factory=tuple)
+    bundle_is_current: bool = True
+    """False after a reload that was refused."""
+
+
+class Live(Protocol):
+    """A running engine."""
+
+    @property
+    def bundle(self) -> Bundle: ...
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """The latest; None before the first tick."""
+
+    @property
+    def store(self) -> Store: ...
+
+    def wake(self) -> None: ...
+
+    def health(self) -> Health: ...
