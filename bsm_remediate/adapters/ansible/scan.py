@@ -1,7 +1,7 @@
 """A look at playbooks before they run: plays that reach no host, and alert text handed to what interprets it.
 
 Alert text arrives inert, but a playbook's author can still give it to a shell, a file name or a host pattern. This
-finds the plain cases in the playbook's own tasks and in the task files it names; it follows neither roles nor variables.
+finds the plain cases in the playbook's own tasks and the task files it names; it follows neither roles nor variables.
 """
 
 from __future__ import annotations
