@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _SHORTEST = 4
@@ -13,10 +13,10 @@ _INSTEAD = "<redacted>"
 
 
 class Redactor:
-    """Replaces secret values, as they are and as they look inside JSON."""
+    """Replaces secret values wherever they stand, also escaped inside JSON."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {form for secret in secrets if len(secret) >= _SHORTEST for form in (secret, json.dumps(secret)[1:-1])}
+        known = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
         longest_first = sorted(known, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if known else None
 
@@ -34,3 +34,10 @@ class Redactor:
             cleaned = self(text)
             if cleaned != text:
                 path.write_text(cleaned, encoding="utf-8", errors="surrogateescape")
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """As it is, and as it looks in JSON, and in JSON that is a text of JSON (Ansible's output inside an event)."""
+    for _ in range(3):
+        yield secret
+        secret = json.dumps(secret)[1:-1]
