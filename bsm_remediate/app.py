@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, Settings, read_settings
 from bsm_remediate.domain.alert import Alert
-from bsm_remediate.domain.finding import Finding
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.policy import Check, CheckKind
+from bsm_remediate.domain.service_map import Component
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
-    from bsm_remediate.ports import Lease, Store
+    from bsm_remediate.adapters.ansible.project import AnsibleProject
+    from bsm_remediate.engine.engine import Engine, EngineOptions
+    from bsm_remediate.ports import Clock, Lease, Prober, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +72,7 @@ class Installation:
         from bsm_remediate.adapters.ansible.inventory import read_inventory
 
         return read_inventory(
-            self.settings.inventory,
-            cache=self.settings.state_dir / "cache",
-            project=self.settings.ansible_project,
+            self.settings.inventory, cache=self.settings.state_dir / "cache", now=now(), project=self.ansible_project()
         )
 
     def scan_playbooks(self) -> Sequence[Finding]:
@@ -91,12 +97,73 @@ class Installation:
 
     # --- acting ----------------------------------------------------------------------------------------------------
 
+    def ansible_project(self) -> AnsibleProject:
+        """Where Ansible is and what it is given."""
+        from bsm_remediate.adapters.ansible.project import AnsibleProject
+
+        return AnsibleProject(
+            inventory=self.settings.inventory,
+            project=self.settings.ansible_project,
+            vault_ids=self.settings.vault_ids,
+            environment=self.settings.ansible_environment,
+        )
+
     def open_store(self) -> Store:
         """The database, migrated. Raises `StoreUnavailable`."""
         from bsm_remediate.adapters.sql.store import open_store
 
         self.prepare_state_dir()
         return open_store(self.settings.database)
+
+    def build_engine(self, bundle: Bundle, store: Store, options: EngineOptions) -> Engine:
+        """An engine with the real parts. The caller holds the lease."""
+        from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
+        from bsm_remediate.adapters.system_clock import SystemClock
+        from bsm_remediate.engine.engine import Engine
+
+        clock = SystemClock()
+        executor = AnsibleExecutor(
+            project=self.ansible_project(),
+            playbooks=self.settings.playbooks,
+            state=self.prepare_state_dir(),
+            clock=clock,
+            secrets=[token.secret.reveal() for token in self.settings.tokens],
+        )
+        return Engine(
+            evaluator=Evaluator(bundle),
+            store=store,
+            executor=executor,
+            prober=self._prober(clock),
+            clock=clock,
+            reload=self._reloaded,
+            options=options,
+        )
+
+    def _prober(self, clock: Clock) -> Prober:
+        from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber
+        from bsm_remediate.adapters.network_probe import NetworkProber
+
+        network = NetworkProber(clock)
+        command = AnsibleCommandProber(project=self.ansible_project(), state=self.settings.state_dir, clock=clock)
+        return _ProberByKind({CheckKind.TCP: network, CheckKind.HTTP: network, CheckKind.COMMAND: command})
+
+    def _reloaded(self) -> Evaluator | str:
+        """The bundle as it is on disk now; or why it is refused."""
+        loaded = self.load_bundle(scrutinise=True)
+        if loaded.bundle is None:
+            errors = [one for one in loaded.findings if one.severity is Severity.ERROR]
+            return f"the bundle has {len(errors)} errors, the old one stays; the first: {errors[0]}"
+        return Evaluator(loaded.bundle)
+
+    def with_history(self, situation: Situation) -> Situation:
+        """`situation` with what the database knows: runs, holds, pauses."""
+        from bsm_remediate.engine.history import with_history
+
+        store = self.open_store()
+        try:
+            return with_history(situation, store)
+        finally:
+            store.close()
 
     def lease(self) -> Lease:
         """Who the engine of this database is."""
@@ -113,6 +180,16 @@ class Installation:
                 f"{self.settings.state_dir} cannot be made: {error.strerror}", hint="set BSM_STATE_DIR"
             ) from error
         return self.settings.state_dir
+
+
+class _ProberByKind:
+    """Sends each check to whoever can look at it. Implements `ports.Prober`."""
+
+    def __init__(self, probers: Mapping[CheckKind, Prober]) -> None:
+        self._probers = probers
+
+    def look(self, check: Check, component: Component) -> Observation:
+        return self._probers[check.kind].look(check, component)
 
 
 def now() -> datetime:

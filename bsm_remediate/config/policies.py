@@ -278,7 +278,7 @@ class PolicyReader:
                 return None
         body = None
         if section.body is not None:
-            expression = f"(?s).*(?:{section.body}).*"
+            expression = section.body
             body = self.draft.attempt(
                 entry.place(*path, "body"), "bad-matcher", lambda: make_matcher("body", MatchOperator.REGEX, expression)
             )

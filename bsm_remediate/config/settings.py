@@ -17,7 +17,6 @@ DEFAULT_CONFIG = Path("bsm-remediate.toml")
 DEFAULT_POLICIES = Path("policies")
 DEFAULT_INVENTORY = Path("inventories/hosts.yml")
 DEFAULT_PLAYBOOKS = Path("playbooks")
-DEFAULT_URL = "http://127.0.0.1:8470"
 
 Role = Literal["webhook", "viewer", "operator", "approver", "admin"]
 
@@ -97,7 +96,8 @@ class Settings:
     database_is_given: bool
     host: str
     port: int
-    url: str
+    url: str | None
+    """Of the server that the command line asks; None: the local database."""
     tokens: tuple[Token, ...]
     client_token: Secret | None
     ansible_project: Path | None
@@ -138,7 +138,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         database_is_given=options.database is not None,
         host=host,
         port=port,
-        url=environment.get("BSM_URL") or file.url or DEFAULT_URL,
+        url=environment.get("BSM_URL") or file.url,
         tokens=tokens,
         client_token=Secret(client_token) if client_token else None,
         ansible_project=file.ansible.project,

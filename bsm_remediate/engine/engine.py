@@ -12,7 +12,6 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from uuid import uuid4
 
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
@@ -25,6 +24,7 @@ from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
+from bsm_remediate.engine.history import with_history
 from bsm_remediate.engine.job import Job, job_for
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
@@ -32,7 +32,7 @@ from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.engine.workers import Spawn, Workers, spawn_thread
 from bsm_remediate.errors import RunNotRecorded
-from bsm_remediate.ports import Clock, Executor, Prober, Standing, Store
+from bsm_remediate.ports import Clock, Executor, Prober, Store
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +81,8 @@ class Engine:
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
         """The latest; replaced as a whole, so readers of other threads see one moment."""
+        self.refused_bundle = ""
+        """Why the last reload was refused; empty when it was taken."""
 
     @property
     def bundle(self) -> Bundle:
@@ -167,41 +169,19 @@ class Engine:
 
     def situation(self) -> Situation:
         """Everything that is the case now."""
-        now = self._clock.now()
-        standing = self._store.standing()
-        return Situation(
-            at=now,
+        situation = Situation(
+            at=self._clock.now(),
             alerts=self._picture.alerts,
             last_seen=self._picture.last_seen,
-            runs=tuple(self._store.runs(since=now - self._look_back)),
-            holds=standing.holds,
-            pauses=standing.pauses,
-            released=standing.released,
-            adopted=standing.adopted,
-            policy_active_since=standing.policy_active_since if self._options.asks_age else None,
-            goal=self._goal(standing),
+            goal=self._options.goal,
             executors=self._options.executors,
             max_mode=self._options.max_mode,
         )
-
-    def _goal(self, standing: Standing) -> str:
-        wanted = standing.goal or self._options.goal
-        return wanted if wanted in self.bundle.goals else DEFAULT_GOAL
-
-    @property
-    def _look_back(self) -> timedelta:
-        """The longest window that any guard counts in."""
-        windows = [timedelta(hours=24)]
-        if self.bundle.settings.max_runs is not None:
-            windows.append(self.bundle.settings.max_runs.window)
-        for policy in self.bundle.policies.values():
-            windows.extend((policy.guard.cooldown, policy.resolve_within))
-            windows.extend(
-                rate.window
-                for rate in (policy.guard.max_runs_per_component, policy.guard.max_runs_per_policy)
-                if rate is not None
-            )
-        return max(windows)
+        known = with_history(situation, self._store)
+        goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL
+        return replace(
+            known, goal=goal, policy_active_since=known.policy_active_since if self._options.asks_age else None
+        )
 
     def _serve_people(self) -> None:
         served = serve_people(
@@ -218,7 +198,9 @@ class Engine:
     def _reload(self) -> str:
         found = self._reload_bundle()
         if isinstance(found, str):
+            self.refused_bundle = found
             return found
+        self.refused_bundle = ""
         self._evaluator = found
         self._note_active_policies()
         return ""
@@ -241,6 +223,7 @@ class Engine:
         }
         busy = sum(run.state.holds_executor for run in situation.runs)
         free = (situation.executors or self.bundle.settings.executors) - busy
+        started = False
         for step in evaluation.plan.steps:
             decision = step.decision
             if decision.component is None or decision.policy is None or not self._may_start(decision):
@@ -250,10 +233,13 @@ class Engine:
                 if known is None:
                     run = self._run_of(step, evaluation, situation, RunState.AWAITING_APPROVAL)
                     self._store.insert(run, [_run_event("run.awaiting_approval", run)])
-            elif free > 0 and self._start(step, evaluation, situation, known):
-                free -= 1
+            elif free > 0 and not started:
+                # One start a tick: what it disturbs must count before the next is decided (quorum).
+                started = self._start(step, evaluation, situation, known)
         for run in waiting.values():
             self._withdraw(run)
+        if started:
+            self.wake()
 
     def _may_start(self, decision: Decision) -> bool:
         only = self._options.only

@@ -84,11 +84,11 @@ def _answer_with_problems(api: FastAPI) -> None:
 
 def _add_health(api: FastAPI, live: Live, metrics: Callable[[], bytes]) -> None:
     @api.get("/healthz")
-    def healthz() -> Row:
+    def healthz() -> dict[str, Any]:
         return {"status": "ok", "version": __version__}
 
     @api.get("/readyz")
-    def readyz(response: Response) -> Row:
+    def readyz(response: Response) -> dict[str, Any]:
         health = live.health()
         if not health.is_ready:
             response.status_code = 503
@@ -128,7 +128,7 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return listing(component_rows(live.bundle, evaluation()), cursor, limit)
 
     @api.get("/api/v1/plan", dependencies=guarded)
-    def plan() -> Row:
+    def plan() -> dict[str, Any]:
         return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
 
     @api.get("/api/v1/runs", dependencies=guarded)
@@ -137,7 +137,7 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return listing([run_row(run) for run in reversed(found)], cursor, limit)
 
     @api.get("/api/v1/runs/{run_id}", dependencies=guarded)
-    def run(run_id: str) -> Row:
+    def run(run_id: str) -> dict[str, Any]:
         found = live.store.run(RunId(run_id))
         if found is None:
             raise HTTPException(404, "there is no such run")
@@ -174,7 +174,7 @@ async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
 
 
 def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
-    def ask(verb: str, target: str, wish: Wish, identity: Identity) -> Row:
+    def ask(verb: str, target: str, wish: Wish, identity: Identity) -> dict[str, Any]:
         """Queue the wish as the command line does, and wait for the engine's answer."""
         now = datetime.now(UTC)
         try:
@@ -203,7 +203,7 @@ def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
             request: Request,
             wish: Annotated[Wish, Body()],
             identity: Annotated[Identity, Depends(allowed)],
-        ) -> Row:
+        ) -> dict[str, Any]:
             target = str(request.path_params.get("target", wish.target))
             if verb == "approve":
                 _require_same_plan(live, target, wish.digest)

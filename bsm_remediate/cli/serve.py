@@ -1,0 +1,58 @@
+"""`serve`: the engine with its webhooks and API."""
+
+from __future__ import annotations
+
+import logging
+
+import click
+
+from bsm_remediate.cli.context import Deployment, pass_deployment
+from bsm_remediate.domain.bundle import DEFAULT_GOAL
+from bsm_remediate.domain.policy import Mode
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  bsm-remediate serve                                   on loopback, without a token
+  BSM_TOKEN_FILE=/etc/bsm/token bsm-remediate serve --host 0.0.0.0
+  bsm-remediate serve --max-mode shadow                 looks and tells, never acts"""
+)
+@click.option("--host", help="Address to listen on  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one  [default: 8470]")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Goal until somebody switches it.")
+@click.option(
+    "--max-mode",
+    type=click.Choice(["shadow", "approve", "auto"]),
+    default="auto",
+    show_default=True,
+    help="No policy goes further than that here.",
+)
+@pass_deployment
+def command(deployment: Deployment, host: str | None, port: int | None, goal: str, max_mode: str) -> None:
+    """Run the engine: take alerts by webhook, restore in business order, show it by API.
+
+    Alertmanager posts to /api/v1/webhooks/alertmanager. SIGHUP reloads the bundle; SIGTERM lets running playbooks end.
+    """
+    from bsm_remediate.cli.moments import known_goal
+    from bsm_remediate.engine.engine import EngineOptions
+    from bsm_remediate.web.server import serve
+
+    level = [logging.WARNING, logging.INFO, logging.DEBUG][min(deployment.verbosity, 2)]
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    installation = deployment.installation()
+    bundle = deployment.load_bundle(scrutinise=True)
+    options = EngineOptions(max_mode=Mode[max_mode.upper()], goal=known_goal(bundle, goal))
+    serve(
+        installation,
+        bundle,
+        options,
+        host=host or installation.settings.host,
+        port=port if port is not None else installation.settings.port,
+        announce=lambda url: _announce(url, max_mode),
+    )
+
+
+def _announce(url: str, max_mode: str) -> None:
+    capped = f" No policy goes further than {max_mode}." if max_mode != "auto" else ""
+    click.echo(f"The engine runs at {url}; alerts go to {url}/api/v1/webhooks/alertmanager.{capped}", err=True)

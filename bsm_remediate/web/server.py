@@ -1,0 +1,162 @@
+"""The server: the engine in a thread, HTTP in front of it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from bsm_remediate.adapters.webhooks import SOURCES
+from bsm_remediate.app import Installation, now
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluation
+from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.errors import StoreUnavailable, WrongUsage
+from bsm_remediate.ports import Control, Store
+from bsm_remediate.web.access import Credentials, is_loopback
+from bsm_remediate.web.api import create_api
+from bsm_remediate.web.group_commit import GroupCommit
+from bsm_remediate.web.intake import Asgi, Intake
+from bsm_remediate.web.live import Health
+from bsm_remediate.web.metrics import metrics_of
+
+_log = logging.getLogger(__name__)
+
+DRAIN_S = 30.0
+"""How long running playbooks may take to end after SIGTERM; the next start repeats those that didn't."""
+_STALE_TICK_S = 30.0
+
+
+class RunningEngine:
+    """An engine with its thread. Implements `Live`."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self.store = store
+        self._thread = threading.Thread(target=engine.run_until_stopped, name="engine", daemon=True)
+
+    @property
+    def bundle(self) -> Bundle:
+        return self._engine.bundle
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        return self._engine.evaluation
+
+    def wake(self) -> None:
+        self._engine.wake()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> bool:
+        """Start nothing more and let the runs end; whether all did in time."""
+        self._engine.stop()
+        return self._engine.drain(DRAIN_S)
+
+    def health(self) -> Health:
+        problems = []
+        if self._engine.refused_bundle:
+            problems.append(self._engine.refused_bundle)
+        evaluation = self._engine.evaluation
+        late = evaluation is None or (now() - evaluation.situation.at).total_seconds() > _STALE_TICK_S
+        if late:
+            problems.append("the engine has not looked for a while")
+        try:
+            self.store.standing()
+        except StoreUnavailable as error:
+            problems.append(str(error))
+            late = True
+        return Health(is_ready=not late, problems=tuple(problems), bundle_is_current=not self._engine.refused_bundle)
+
+
+def build_app(live: RunningEngine, credentials: Credentials) -> tuple[Asgi, GroupCommit]:
+    """The ASGI application: webhooks first, then the API."""
+    commit = GroupCommit(live.store, committed=live.wake)
+    intake: Intake
+    api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
+    intake = Intake(sources=SOURCES, credentials=credentials, commit=commit, rest=api)
+    return intake, commit
+
+
+def require_safe_address(host: str, credentials: Credentials) -> None:
+    """Without a token only this machine may talk to the engine. Raises `WrongUsage`."""
+    if credentials.is_open and not is_loopback(host):
+        raise WrongUsage(
+            f"without a token the engine listens on loopback only, not on {host}",
+            hint="set BSM_TOKEN or BSM_TOKEN_FILE, or add [[tokens]] to bsm-remediate.toml",
+        )
+
+
+def serve(
+    installation: Installation,
+    bundle: Bundle,
+    options: EngineOptions,
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], None],
+) -> None:
+    """Run until SIGINT or SIGTERM. Raises `WrongUsage`, `StoreUnavailable`."""
+    credentials = Credentials((token.secret.reveal(), token.role, token.name) for token in installation.settings.tokens)
+    require_safe_address(host, credentials)
+    listener = _listen(host, port)
+    store = installation.open_store()
+    with installation.lease().hold():
+        engine = installation.build_engine(bundle, store, options)
+        engine.recover()
+        live = RunningEngine(engine, store)
+        app, commit = build_app(live, credentials)
+        commit.start()
+        live.start()
+        _reload_on_hangup(live)
+        announce(f"http://{host}:{listener.getsockname()[1]}")
+        uvicorn.Server(_config(app)).run(sockets=[listener])
+        commit.stop()
+        if not live.stop():
+            _log.warning("engine.not_drained some runs go on; the next start repeats them")
+        store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise WrongUsage(f"cannot listen on {host}:{port}: {error.strerror}", hint="another --port?") from error
+    return listener
+
+
+def _config(app: Asgi) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        backlog=2048,
+    )
+
+
+def _reload_on_hangup(live: RunningEngine) -> None:
+    def reload(_signal: int, _frame: object) -> None:
+        threading.Thread(target=_ask_to_reload, args=(live,), daemon=True).start()
+
+    signal.signal(signal.SIGHUP, reload)
+
+
+def _ask_to_reload(live: RunningEngine) -> None:
+    live.store.ask(Control(verb="reload", who="SIGHUP", asked_at=now()))
+    live.wake()
