@@ -1,0 +1,76 @@
+"""Processes that the lab starts itself: each in a group of its own, gone when the lab is gone, whatever ends it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.serving import die_with_parent
+
+_GRACE_S = 8.0
+
+
+class Children:
+    """Started here, ended here, last one first. Use it as a context; start from the main thread only, since the
+    kernel's parent-death signal follows the thread that forked.
+    """
+
+    def __init__(self) -> None:
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Children:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def start(
+        self, command: Sequence[str | Path], *, log: Path, cwd: Path, environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start `command`, its output appended to `log`."""
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        self._started.append(child)
+        return child
+
+    def end(self) -> None:
+        """Ask all to end, wait, kill what is left of their groups."""
+        started, self._started = self._started[::-1], []
+        for child in started:
+            child.terminate()
+        for child in started:
+            try:
+                child.wait(_GRACE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            kill_group(child.pid)
+
+
+def kill_group(group: int) -> None:
+    """Kill every process of `group`, which is one that we made; nothing happens when none is left."""
+    if group <= 1 or group == os.getpgrp():
+        raise ValueError(f"{group} is no process group of a child")
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def kill_process(pid: int) -> None:
+    """`kill -9` of one process. Raises `ValueError` for pids that mean a group or everybody (`kill(0)` is ourselves)."""
+    if pid <= 1:
+        raise ValueError(f"{pid} is no process to kill")
+    os.kill(pid, signal.SIGKILL)
