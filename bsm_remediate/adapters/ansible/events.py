@@ -57,13 +57,12 @@ class Account:
     redact: Callable[[str], str]
     tell: Callable[[PlaybookEvent], None]
     recap: Recap | None = None
+    begun: bool = False
+    """Whether a task was started."""
     tasks: int = 0
     """Results seen, over all hosts."""
     trouble: str = ""
     """The first failure or unreachable host that wasn't ignored, for people."""
-    results: list[Mapping[str, Any]] = field(default_factory=list)
-    """Raw results of tasks, where `keep_results`."""
-    keep_results: bool = False
 
     def hear(self, raw: Mapping[str, Any]) -> None:
         """Take one event of ansible-runner; others than those of plays, tasks and results are passed over."""
@@ -80,7 +79,7 @@ class Account:
             kind = "changed"
         elif kind == "failed" and facts.get("ignore_errors"):
             kind, message = "ok", f"failed, ignored: {message}"
-        self._note(kind, facts, result, message)
+        self._note(kind, facts, message)
         self.tell(
             PlaybookEvent(
                 run=self.run,
@@ -94,11 +93,10 @@ class Account:
             )
         )
 
-    def _note(self, kind: str, facts: Mapping[str, Any], result: Mapping[str, Any], message: str) -> None:
+    def _note(self, kind: str, facts: Mapping[str, Any], message: str) -> None:
+        self.begun = self.begun or kind == "task"
         if kind in {"ok", "changed", "failed", "unreachable"}:
             self.tasks += 1
-            if self.keep_results:
-                self.results.append(result)
         if kind in {"failed", "unreachable"} and not self.trouble:
             task = one_line(self.redact(str(facts.get("task") or "")))
             self.trouble = f"{kind} on {facts.get('host')} in task '{task}': {message or 'no message'}"

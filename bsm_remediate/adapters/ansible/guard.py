@@ -7,7 +7,8 @@ Two levels see to it: the *outer* one is what ansible-runner started, and dies w
 has its own session, out of reach of a kill of that group, notices the outer one's death and ends every process below.
 Both adopt orphans. Whoever waits for the lock on LOCK_FILE knows that all is over; its text is the outer one's number.
 
-A command that ends by itself may leave daemons behind, as it may without us; one that is killed or cancelled may not.
+A playbook that ends in an orderly way may leave daemons behind, as it may without us; one that is killed, cancelled or
+that loses a worker may not.
 Standard library only: it starts with each run.
 """
 
@@ -26,6 +27,8 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ENDED_BEFORE_START = 143
 SIGNALLED = 128
 """Exit codes above say which signal ended the command, as in a shell."""
+ORDERLY = range(0, 16, 2)
+"""Exit codes of ansible-playbook after a whole run: sums of 2 (failed), 4 (unreachable), 8 (play broken off)."""
 GRACE_S = 1.0
 """From the first SIGTERM until SIGKILL."""
 STEP_S = 0.02
@@ -63,7 +66,7 @@ def main(argv: list[str]) -> int:
 
 
 def guard_inside(outer: int, command: list[str]) -> int:
-    """Be the inner level: start `command`, and end all of it when asked, orphaned, or when it was killed itself."""
+    """Be the inner level: start `command`, and end all of it when asked, orphaned, or after a disorderly end."""
     os.setsid()
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -80,7 +83,7 @@ def guard_inside(outer: int, command: list[str]) -> int:
             status = reap().get(child)
         else:
             asked = number
-    if status is None or os.WIFSIGNALED(status):
+    if status is None or exit_code(status) not in ORDERLY:
         end_descendants()
     return SIGNALLED + asked if status is None else exit_code(status)
 

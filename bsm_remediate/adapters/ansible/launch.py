@@ -63,6 +63,7 @@ class Launch:
             exit_code=None if stopping.why is not None or code == _KILLED_BY_US else code,
             stopped=stopping.why,
             recap=account.recap,
+            begun=account.begun,
             tasks=account.tasks,
             trouble=account.trouble,
             last_words=one_line(folder.last_words()),

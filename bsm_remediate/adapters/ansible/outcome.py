@@ -26,7 +26,10 @@ class Ended:
     exit_code: int | None
     stopped: Stopped | None = None
     recap: Recap | None = None
+    begun: bool = False
+    """Whether a task was started."""
     tasks: int = 0
+    """Results of tasks, over all hosts."""
     trouble: str = ""
     last_words: str = ""
     """Its error message, or the end of its output."""
@@ -56,10 +59,14 @@ def classify(ended: Ended, hosts: tuple[str, ...]) -> tuple[PlaybookOutcome, str
 def _without_recap(ended: Ended) -> tuple[PlaybookOutcome, str]:
     code = ended.exit_code
     said = f": {ended.last_words}" if ended.last_words else ""
-    if ended.tasks == 0 and code is not None and 0 < code < _SIGNALLED:
+    if not ended.begun and code is not None and 0 < code < _SIGNALLED:
         return PlaybookOutcome.NOT_STARTED, f"ansible-playbook refused it (exit code {code}){said}"
     how = f"killed by signal {code - _SIGNALLED}" if code is not None and code > _SIGNALLED else f"exit code {code}"
-    return PlaybookOutcome.DIED, f"ansible-playbook vanished ({how}) after {_tasks(ended.tasks)}, without statistics"
+    after = f"after {_tasks(ended.tasks)}, without statistics"
+    return (
+        PlaybookOutcome.DIED,
+        f"ansible-playbook vanished ({how}) {after}{said if code and code < _SIGNALLED else ''}",
+    )
 
 
 def _tasks(count: int) -> str:
