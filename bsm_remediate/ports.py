@@ -77,7 +77,7 @@ class AlertLog(Protocol):
         """
 
     def changes(self, *, after: int, limit: int = ...) -> tuple[Sequence[Alert], int]:
-        """Latest version of every alert that changed after position `after`, resolved ones too, and the new position."""
+        """Every alert that changed after position `after` as it is now, resolved ones too, and the new position."""
 
     def active(self) -> Sequence[Alert]:
         """The current version of every alert that fires."""
@@ -115,6 +115,9 @@ class EventLog(Protocol):
 
     def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
         """Events with a position above `after`, in order."""
+
+    def latest_position(self) -> int:
+        """Of the newest event; 0 while there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

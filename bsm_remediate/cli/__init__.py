@@ -74,7 +74,7 @@ class _Commands(click.Group):
 
             near = difflib.get_close_matches(args[0], _PLACE, 1) if args else []
             if near:
-                error.message += f" Did you mean '{near[0]}'?"
+                raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's

@@ -11,7 +11,7 @@ from bsm_remediate.config.schema import json_schema
 
 @click.command(epilog="Example: bsm-remediate schema > bundle.schema.json")
 def command() -> None:
-    """Print the JSON Schema of the bundle, for editors.
+    r"""Print the JSON Schema of the bundle, for editors.
 
     Point an editor at it with this first line of a policy file:
 

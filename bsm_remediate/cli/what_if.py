@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,7 @@ def _read_states(states: Path | None) -> dict[str, str]:
     if states is None:
         return {}
     try:
-        text = click.get_text_stream("stdin").read() if str(states) == "-" else states.read_text(encoding="utf-8")
-        found = json.loads(text)
+        found = json.loads(sys.stdin.read() if str(states) == "-" else states.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise WrongUsage(f"{states} cannot be read: {error}") from error
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):

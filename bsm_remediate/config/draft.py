@@ -81,7 +81,9 @@ class Draft:
         """Whether `name` is `among` these; a finding with the nearest right name when it isn't."""
         if name in among:
             return True
-        self.add(place.error(f"unknown-{what.split()[0]}", f"there is no {what} '{name}'", nearest(name, among)))
+        self.add(
+            place.error(f"unknown-{what.split(maxsplit=1)[0]}", f"there is no {what} '{name}'", nearest(name, among))
+        )
         return False
 
 

@@ -222,9 +222,9 @@ def _check_node(node: nodes.Node, names: frozenset[str], shown: str) -> None:
         raise InvalidExpression(f"'{shown}': there is no test '{node.name}', only {', '.join(sorted(_TESTS))}")
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         raise InvalidExpression(f"'{shown}': '{node.attr}' is out of reach")
-    if isinstance(node, nodes.BinExpr) and any(_is_no_number(side) for side in (node.left, node.right)):
-        if not isinstance(node, nodes.And | nodes.Or):
-            raise InvalidExpression(f"'{shown}': '{node.operator}' takes numbers only")
+    is_arithmetic = isinstance(node, nodes.BinExpr) and not isinstance(node, nodes.And | nodes.Or)
+    if is_arithmetic and any(_is_no_number(side) for side in (node.left, node.right)):
+        raise InvalidExpression(f"'{shown}': '{node.operator}' takes numbers only")
     if isinstance(node, nodes.Const) and isinstance(node.value, int | float):
         number = float(node.value) if abs(node.value) < _LARGEST_NUMBER else math.inf
         if not math.isfinite(number):

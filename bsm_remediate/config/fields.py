@@ -40,7 +40,7 @@ def money_per_minute(value: object) -> float:
         if found is None:
             raise ValueError(f"{value!r} is no amount of money per minute like 300, 18000/h or 2M/y")
         number = float(found[1]) * _TIMES[found[2]] / _PER_MINUTE[found[3]]
-    if not 0 <= number < 1e15:  # noqa: PLR2004 - beyond any business
+    if not 0 <= number < 1e15:
         raise ValueError(f"{value!r} must not be negative")
     return number
 

@@ -55,7 +55,8 @@ class FormulaReader:
     def _edges(self, written: Json, path: tuple[str | int, ...], depth: int) -> list[Edge] | None:
         """The children that one written thing stands for: a set gives several."""
         if depth > _DEEPEST:
-            return self._wrong(path, f"a formula is nested more than {_DEEPEST} levels deep")
+            self._wrong(path, f"a formula is nested more than {_DEEPEST} levels deep")
+            return None
         if isinstance(written, str):
             return self._named(written, path, AS_IT_IS)
         if isinstance(written, list):
@@ -63,7 +64,8 @@ class FormulaReader:
             return None if gate is None else [Edge(child=gate)]
         if isinstance(written, dict):
             return self._mapping(written, path, depth)
-        return self._wrong(path, f"{written!r} is no formula: an id, a list, or any, all, at_least, more_than")
+        self._wrong(path, f"{written!r} is no formula: an id, a list, or any, all, at_least, more_than")
+        return None
 
     def _mapping(self, written: dict[str, Json], path: tuple[str | int, ...], depth: int) -> list[Edge] | None:
         unknown = [key for key in written if key not in _KEYS]
@@ -77,16 +79,19 @@ class FormulaReader:
         if "id" in written and not kinds:
             named = written["id"]
             if not isinstance(named, str):
-                return self._wrong((*path, "id"), f"{named!r} is no id")
+                self._wrong((*path, "id"), f"{named!r} is no id")
+                return None
             return self._named(named, (*path, "id"), impact)
         if len(kinds) != 1:
-            return self._wrong(path, f"a formula needs exactly one of {', '.join(_KINDS)}")
+            self._wrong(path, f"a formula needs exactly one of {', '.join(_KINDS)}")
+            return None
         kind = kinds[0]
         counted = kind in {"at_least", "more_than"}
         children = written.get("of") if counted else written[kind]
         where = (*path, "of" if counted else kind)
         if counted and "of" not in written:
-            return self._wrong(path, f"'{kind}' needs 'of' with its children")
+            self._wrong(path, f"'{kind}' needs 'of' with its children")
+            return None
         gate = self._gate(kind, children, written, where, depth, path)
         return None if gate is None else [Edge(child=gate, impact=impact)]
 
@@ -101,7 +106,8 @@ class FormulaReader:
     ) -> Gate | None:
         listed = children if isinstance(children, list) else [children]
         if not listed:
-            return self._wrong(where, "an empty formula would always be ok")
+            self._wrong(where, "an empty formula would always be ok")
+            return None
         edges: list[Edge] = []
         complete = True
         weights = self._weights(written.get("weights"), (*(path or where), "weights"))
@@ -134,7 +140,8 @@ class FormulaReader:
             return make(number, edges, comfortable=comfortable, counting_ok=strict)
         except ValueError as error:
             step = (kind,) if kind in written else ()
-            return self._wrong((*path, *step), str(error))
+            self._wrong((*path, *step), str(error))
+            return None
 
     def _counting_ok(self, written: dict[str, Json], path: tuple[str | int, ...]) -> bool:
         if "counting" not in written:
@@ -152,11 +159,13 @@ class FormulaReader:
         if written is None:
             return {}
         if not isinstance(written, dict):
-            return self._wrong(path, "weights are a mapping of children to numbers")
+            self._wrong(path, "weights are a mapping of children to numbers")
+            return None
         found = {}
         for name, weight in written.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
-                return self._wrong((*path, name), f"{weight!r} is no weight above 0")
+                self._wrong((*path, name), f"{weight!r} is no weight above 0")
+                return None
             found[name] = Fraction(str(weight))
         return found
 
@@ -170,7 +179,8 @@ class FormulaReader:
             degraded, down = seen.get("degraded", 1), seen.get("down", 2)
             if degraded is not None and down is not None and degraded <= down:
                 return Impact(degraded=degraded, down=down)
-        return self._wrong(path, "impact is `degraded`, `none`, or a map like {degraded: ok, down: degraded}")
+        self._wrong(path, "impact is `degraded`, `none`, or a map like {degraded: ok, down: degraded}")
+        return None
 
     def _named(self, name: str, path: tuple[str | int, ...], impact: Impact) -> list[Edge] | None:
         resolved = name if self.placeholder is None else name.replace("{host}", self.placeholder)

@@ -201,7 +201,7 @@ def _read_secret(file: Path) -> str:
 def _port(text: str | None, usual: int) -> int:
     if text is None:
         return usual
-    if not text.isdigit() or int(text) > 65535:  # noqa: PLR2004 - the highest port
+    if not text.isdigit() or int(text) > 65535:
         raise WrongUsage(f"BSM_PORT is '{text}', not a port")
     return int(text)
 

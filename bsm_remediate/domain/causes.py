@@ -151,7 +151,7 @@ def explained_by(component: NodeId, requirements: Sequence[NodeId], states: Mapp
     if not requirements:
         return f"{component} is explained by what it requires"
     shown = ", ".join(f"{one}, which is {states.get(one, State.OK)}" for one in requirements[:3])
-    more = f" and {len(requirements) - 3} more" if len(requirements) > 3 else ""  # noqa: PLR2004 - as shown
+    more = f" and {len(requirements) - 3} more" if len(requirements) > 3 else ""
     return f"requires {shown}{more}"
 
 

@@ -16,7 +16,7 @@ def parse_duration(text: str) -> timedelta:
     datetime.timedelta(seconds=5400)
     """
     found = _FORM.fullmatch(text)
-    if not text or found is None or len(text) > 32:  # noqa: PLR2004 - longer than any honest duration
+    if not text or found is None or len(text) > 32:
         raise ValueError(f"'{text}' is no duration like 30s, 5m, 1h30m or 2d")
     days, hours, minutes, seconds, milliseconds = (float(part or 0) for part in found.groups())
     try:
@@ -37,7 +37,7 @@ def format_duration(length: timedelta) -> str:
     seconds = length.total_seconds()
     if seconds < 0:
         return "-" + format_duration(-length)
-    if seconds < 60:  # noqa: PLR2004 - a minute
+    if seconds < 60:
         return f"{seconds:.1f}".rstrip("0").rstrip(".") + "s"
     whole = round(seconds)
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]

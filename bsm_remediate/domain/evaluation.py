@@ -1,5 +1,6 @@
 """Evaluation: from a situation to signals, impact, decisions and the plan. The one way there is, for the engine's tick,
-`plan`, tests and replay alike (DESIGN 3)."""
+`plan`, tests and replay alike (DESIGN 3).
+"""
 
 from __future__ import annotations
 

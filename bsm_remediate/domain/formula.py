@@ -23,7 +23,7 @@ class Impact:
     down: Level = 2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.degraded <= self.down <= 2:  # noqa: PLR2004 - the three levels
+        if not 0 <= self.degraded <= self.down <= 2:
             raise ValueError("a degraded child cannot look worse than a down one")
 
     def seen(self, level: Level) -> Level:

@@ -136,7 +136,7 @@ class AwaitingResolve:
         ended = episode.latest.ended_at or case.scene.now
         return case.decided(
             Verdict.AWAITING_RESOLVE,
-            f"mended {format_duration(case.scene.now - ended)} ago, its alert may take {format_duration(within)} to end",
+            f"mended {format_duration(case.scene.now - ended)} ago, its alert may take up to {format_duration(within)}",
         )
 
 
@@ -351,7 +351,7 @@ def newly_down(scene: Scene, nodes: Iterable[NodeId]) -> list[NodeId]:
     return sorted(
         node
         for node, level in scene.rollup.levels(own).items()
-        if level == 2 and node in services and scene.impact.state(node) is not State.DOWN  # noqa: PLR2004 - down
+        if level == 2 and node in services and scene.impact.state(node) is not State.DOWN
     )
 
 

@@ -15,7 +15,7 @@ Digest = NewType("Digest", str)
 
 
 def aware(moment: datetime, what: str = "time") -> datetime:
-    """`moment` itself; raises `ValueError` when it has no time zone, since naive times mean something else each summer."""
+    """`moment` itself; raises `ValueError` without a time zone, since naive times mean something else each summer."""
     if moment.tzinfo is None:
         raise ValueError(f"{what} {moment.isoformat()} has no time zone")
     return moment

@@ -155,7 +155,7 @@ class _Search:
             level = edge.impact.seen(
                 _level(edge.child, levels) if isinstance(edge.child, Gate) else levels.get(edge.child, 0)
             )
-            up += float(edge.weight) if level < 2 else 0.0  # noqa: PLR2004 - down
+            up += float(edge.weight) if level < 2 else 0.0
             fine += float(edge.weight) if level == 0 else 0.0
         return 2 if up < gate.need else 1 if fine < gate.comfortable else 0
 
@@ -165,13 +165,13 @@ def _level(gate: Gate, levels: Mapping[NodeId, Level]) -> Level:
     for edge in gate.children:
         child = _level(edge.child, levels) if isinstance(edge.child, Gate) else levels.get(edge.child, 0)
         seen = edge.impact.seen(child)
-        up += float(edge.weight) if seen < 2 else 0.0  # noqa: PLR2004 - down
+        up += float(edge.weight) if seen < 2 else 0.0
         fine += float(edge.weight) if seen == 0 else 0.0
     return 2 if up < gate.need else 1 if fine < gate.comfortable else 0
 
 
 def _stopped(worth: Worth, now: Level, final: Level) -> float:
-    stopped = worth.down if now == 2 and final < 2 else 0.0  # noqa: PLR2004 - down
+    stopped = worth.down if now == 2 and final < 2 else 0.0
     return stopped + (worth.degraded if now > 0 and final == 0 else 0.0)
 
 

@@ -221,7 +221,7 @@ def _reason(place: int, ordered: Ordered, money: Mapping[NodeId, Worth], scene: 
         if place == 1
         else f", {ordered.rate / max(work, 1.0) * 60:.2f} per minute of work"
     )
-    weighted = abs(ordered.rate - money[ordered.service].total) > 0.005 if ordered.service in money else False  # noqa: PLR2004 - half a cent
+    weighted = abs(ordered.rate - money[ordered.service].total) > 0.005 if ordered.service in money else False
     amount = f"{ordered.rate:.2f} {unit}" + (f" weighted by goal {scene.situation.goal}" if weighted else "")
     return f"stops {amount}{rank} ({ordered.service} needs {work:.0f} s of work)"
 

@@ -49,7 +49,7 @@ class Restoration:
     def _time(self, node: NodeId, repaired: Mapping[NodeId, float], found: Mapping[NodeId, Times]) -> Times:
         level = self.own.get(node, 0)
         mended = repaired.get(node, NEVER)
-        own = Times(mended if level == 2 else 0.0, mended if level else 0.0)  # noqa: PLR2004 - down
+        own = Times(mended if level == 2 else 0.0, mended if level else 0.0)
         gate = self._rollup.service_map.requires(node)
         if gate is None:
             return own

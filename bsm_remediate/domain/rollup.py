@@ -46,7 +46,7 @@ class _CompiledGate:
         up = fine = 0
         for child, weight, seen in self.edges:
             level = seen[child.level(levels) if isinstance(child, _CompiledGate) else levels.get(child, 0)]
-            if level < 2:  # noqa: PLR2004 - down
+            if level < 2:
                 up += weight
                 if level == 0:
                     fine += weight
@@ -58,10 +58,10 @@ class _CompiledGate:
         lost: dict[NodeId, int] = {}
         for child, weight, seen in self.edges:
             is_gate = isinstance(child, _CompiledGate)
-            if seen[child.level(levels) if is_gate else levels.get(child, 0)] == 2:  # type: ignore[union-attr,arg-type]  # noqa: PLR2004 - down
+            if seen[child.level(levels) if is_gate else levels.get(child, 0)] == 2:  # type: ignore[union-attr,arg-type]
                 continue
             up += weight
-            if seen[2] == 2:  # noqa: PLR2004 - down
+            if seen[2] == 2:
                 killers = child.fatal(levels, fatal) if is_gate else fatal.get(child, frozenset())  # type: ignore[union-attr,arg-type]
                 for killer in killers:
                     lost[killer] = lost.get(killer, 0) + weight
@@ -213,14 +213,14 @@ class RollUp:
         Unknown components count as ok, those in maintenance as down.
         """
         levels = self._ends(own)[0]
-        wanted = [service for service in services if levels.get(service, 0) < 2]  # noqa: PLR2004 - down
+        wanted = [service for service in services if levels.get(service, 0) < 2]
         order = self.in_order(self.foundation(wanted))
         fatal: dict[NodeId, frozenset[NodeId]] = {}
         changed = True
         while changed:
             changed = False
             for node in order:
-                if levels.get(node, 0) == 2:  # noqa: PLR2004 - down
+                if levels.get(node, 0) == 2:
                     continue
                 gate = self._gates.get(node)
                 killers = gate.fatal(levels, fatal) if gate is not None else frozenset()

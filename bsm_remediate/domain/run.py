@@ -53,8 +53,8 @@ NEXT_STATES: dict[RunState, frozenset[RunState]] = {
     **dict.fromkeys((_S.FAILED, _S.ROLLED_BACK, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN), frozenset()),
 }
 """What may follow what. RUNNING → QUEUED is the repetition after the engine's death, for repeatable playbooks only;
-AWAITING_APPROVAL → itself is its approval; VERIFYING → itself is the first full pass; SUCCEEDED → FAILED or ESCALATED is
-a success whose checks failed, or whose alert still fired, at the end of `resolve_within`; CANCELLED → itself is the
+AWAITING_APPROVAL → itself is its approval; VERIFYING → itself is the first full pass; SUCCEEDED → FAILED or ESCALATED
+is a success whose checks failed, or whose alert still fired, at the end of `resolve_within`; CANCELLED → itself is the
 relapse of a component that was already ok."""
 
 

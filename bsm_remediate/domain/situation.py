@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
@@ -45,8 +45,8 @@ class Situation:
     at: datetime
     alerts: tuple[Alert, ...]
     """All that fire or have neither repeated nor resolved."""
-    last_seen: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
-    """AlertKey → last repeat, where later than `received_at`; older than `alert_timeout` is unknown (DESIGN 5.6)."""
+    last_seen: Mapping[AlertKey, datetime] = field(default_factory=dict)
+    """Last repeat, where later than `received_at`; older than `alert_timeout` is unknown (DESIGN 5.6)."""
     runs: tuple[Run, ...] = ()
     """Unfinished ones and those that ended within the longest window any guard looks back."""
     holds: tuple[Hold, ...] = ()

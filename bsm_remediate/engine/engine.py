@@ -36,6 +36,8 @@ from bsm_remediate.ports import Clock, Executor, Prober, Store
 
 _log = logging.getLogger(__name__)
 
+_CANCELLED_WITHIN_S = 20.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineOptions:
@@ -101,6 +103,17 @@ class Engine:
         """Wait for the runs under way; whether all ended. Those left are taken up by the next start."""
         return self._workers.wait_until_idle(timeout_s)
 
+    def wait(self, seconds: float) -> None:
+        """Rest until something happens, at most for so long."""
+        self._wake.wait(seconds)
+        self._wake.clear()
+
+    def cancel_all(self) -> None:
+        """Stop all runs under way and wait until nothing of them is left."""
+        for run in self._workers.under_way():
+            self._workers.cancel(run)
+        self.drain(_CANCELLED_WITHIN_S)
+
     def is_busy(self) -> bool:
         return bool(self._workers.under_way())
 
@@ -110,7 +123,7 @@ class Engine:
             self._wake.clear()
             try:
                 self.tick()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the outermost loop of the engine
                 # The store may be away for a while; the next tick begins from what it says then.
                 _log.exception("engine.tick_failed")
             self._wake.wait(every_s)

@@ -1,4 +1,4 @@
-"""Mended, but its alert still fires: keep looking until the alert ends, and admit failure where it doesn't (DESIGN 5.6)."""
+"""Mended, but its alert still fires: look until the alert ends, and admit failure where it doesn't (DESIGN 5.6)."""
 
 from __future__ import annotations
 

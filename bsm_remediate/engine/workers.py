@@ -24,7 +24,7 @@ class Workers:
 
     def __init__(
         self, carry_out: Callable[[Job, Callable[[], bool]], object], *, spawn: Spawn, ended: Callable[[], None]
-    ):
+    ) -> None:
         self._carry_out = carry_out
         self._spawn = spawn
         self._ended = ended
@@ -58,7 +58,7 @@ class Workers:
     def _work(self, job: Job, flag: threading.Event) -> None:
         try:
             self._carry_out(job, flag.is_set)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the outermost frame of a run's thread
             # The run stays in the store as it is; the next tick finds it without a worker and takes it up again.
             _log.exception("run.worker_failed run=%s", job.run.id)
         finally:

@@ -38,7 +38,7 @@ class VirtualClock:
         return (self._now - self._begin).total_seconds()
 
     def wait(self, seconds: float, *, until: Callable[[], bool] = _never) -> bool:
-        """Rest until the test has moved time by `seconds`, or `until` holds; from the test's own thread time just moves."""
+        """Rest until the test has moved time by `seconds`, or `until` holds; in the test's own thread time moves on."""
         if until():
             return True
         if not getattr(_LOCAL, "is_worker", False):

@@ -167,7 +167,7 @@ async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
             body = orjson.dumps(event_row(event)).decode()
             yield f"id: {position}\nevent: {event.kind}\ndata: {body}\n\n".encode()
             quiet_since = time.monotonic()
-        if time.monotonic() - quiet_since > 15:  # noqa: PLR2004 - seconds; proxies close silent lines after 30 or more
+        if time.monotonic() - quiet_since > 15:
             quiet_since = time.monotonic()
             yield b": still here\n\n"
         await asyncio.sleep(_EVENT_PAUSE_S)

@@ -86,7 +86,7 @@ class GroupCommit:
             self._alerts.record([alert for one in group for alert in one.alerts])
         except StoreUnavailable as error:
             self._tell(group, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the writer must outlive any delivery
             # One delivery that cannot be stored must not fail those it happened to be grouped with.
             _log.exception("intake.group_failed deliveries=%d", len(group))
             if len(group) == 1:

@@ -61,7 +61,7 @@ class Counts:
     """Requests answered with 503."""
 
 
-class _Refusal(Exception):  # noqa: N818 - never leaves this module
+class _Refusal(Exception):
     def __init__(self, status: int, detail: str, **facts: object) -> None:
         super().__init__(detail)
         self.status, self.detail, self.facts = status, detail, facts
@@ -155,7 +155,7 @@ class Intake:
 
 async def _answer(send: Send, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:
     fixed = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    if status == 401:  # noqa: PLR2004 - unauthorised
+    if status == 401:
         fixed.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -136,7 +136,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _config(app: Asgi) -> uvicorn.Config:
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
@@ -111,15 +112,15 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _alert(row: Row[tuple[object, ...]]) -> Alert:
+def _alert(row: Any) -> Alert:
     _, source, print_, status, labels, annotations, starts_at, ends_at, received_at = row
     return Alert(
-        source=str(source),
-        fingerprint=Fingerprint(str(print_)),
+        source=source,
+        fingerprint=Fingerprint(print_),
         status=AlertStatus(status),
-        labels=orjson.loads(str(labels)),
-        annotations=orjson.loads(str(annotations)),
-        starts_at=_time(float(str(starts_at))),
-        ends_at=_time(float(str(ends_at))) if ends_at is not None else None,
-        received_at=_time(float(str(received_at))),
+        labels=orjson.loads(labels),
+        annotations=orjson.loads(annotations),
+        starts_at=_time(starts_at),
+        ends_at=_time(ends_at) if ends_at is not None else None,
+        received_at=_time(received_at),
     )

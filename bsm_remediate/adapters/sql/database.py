@@ -26,7 +26,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that is durable when the block ends. Raises `StoreUnavailable`, and then nothing was written."""
+        """A transaction, durable when the block ends. Raises `StoreUnavailable`, and then nothing was written."""
         try:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -112,8 +112,8 @@ def _version(connection: Connection) -> str | None:
 
 
 def _upgrade(connection: Connection) -> None:
-    from alembic import command  # noqa: PLC0415 - only needed when there is something to migrate
-    from alembic.config import Config  # noqa: PLC0415 - as above
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))

@@ -16,7 +16,8 @@ from bsm_remediate.errors import RunNotRecorded
 _PUT = (
     "INSERT INTO bsm_run (id, state, component, policy, fence, planned_at, ended_at, is_over, value)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, fence = excluded.fence,"
-    " planned_at = excluded.planned_at, ended_at = excluded.ended_at, is_over = excluded.is_over, value = excluded.value"
+    " planned_at = excluded.planned_at, ended_at = excluded.ended_at, is_over = excluded.is_over,"
+    " value = excluded.value"
 )
 _NEXT_FENCE = (
     "INSERT INTO bsm_fence (id, latest) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET latest = latest + 1"

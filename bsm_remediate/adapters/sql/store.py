@@ -105,6 +105,11 @@ class SqlStore:
                 for position, at, kind, about_what, actor, facts in connection.exec_driver_sql(query, parameters)
             ]
 
+    def latest_position(self) -> int:
+        with self._database.read() as connection:
+            latest = connection.exec_driver_sql("SELECT coalesce(max(position), 0) FROM bsm_event")
+            return int(latest.scalar_one())
+
     # --- people's controls -----------------------------------------------------------------------------------------
 
     def ask(self, control: Control) -> int:

@@ -21,7 +21,8 @@ def run_text(run: Run) -> str:
 
 
 def run_of(text: str) -> Run:
-    return _made(Run, orjson.loads(text))
+    run: Run = _made(Run, orjson.loads(text))
+    return run
 
 
 def standing_text(standing: Standing) -> str:
@@ -29,7 +30,8 @@ def standing_text(standing: Standing) -> str:
 
 
 def standing_of(text: str) -> Standing:
-    return _made(Standing, orjson.loads(text))
+    standing: Standing = _made(Standing, orjson.loads(text))
+    return standing
 
 
 def _plain(value: Any) -> Any:

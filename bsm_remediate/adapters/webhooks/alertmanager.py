@@ -56,7 +56,7 @@ def read_alert(one: Any, received_at: datetime, pointer: str, source: str = NAME
     starts_at = began(moment(alert.get("startsAt"), f"{pointer}/startsAt"), received_at)
     given_end = alert.get("endsAt")
     fingerprint = alert.get("fingerprint")
-    if fingerprint is not None and (not isinstance(fingerprint, str) or len(fingerprint) > 200):  # noqa: PLR2004 - 16 is usual
+    if fingerprint is not None and (not isinstance(fingerprint, str) or len(fingerprint) > 200):
         raise MalformedAlerts(f"must be a short text, not {kind(fingerprint)}", field=f"{pointer}/fingerprint")
     return Alert(
         source=source,

@@ -1,7 +1,7 @@
 """What every sender's body is read into, and the careful reading of JSON that they share.
 
-Bodies are hostile until proven otherwise: orjson refuses NaN, endless integers, thousands of levels, lone surrogates and
-invalid UTF-8; what it lets through is checked here, member by member, without building a model per alert.
+Bodies are hostile until proven otherwise: orjson refuses NaN, endless integers, thousands of levels, lone surrogates
+and invalid UTF-8; what it lets through is checked here, member by member, without building a model per alert.
 """
 
 from __future__ import annotations

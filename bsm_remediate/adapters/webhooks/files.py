@@ -1,5 +1,6 @@
 """Alerts in a file, as `plan --alerts` takes them: an Alertmanager webhook body, a list of them, a list of alerts, or
-such values line by line."""
+such values line by line.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def _values(raw: bytes) -> Iterable[tuple[Any, str]]:
         return [(parse(raw), "")]
     except MalformedAlerts:
         lines = [line for line in raw.splitlines() if line.strip()]
-        if len(lines) < 2:  # noqa: PLR2004 - one line is one value
+        if len(lines) < 2:
             raise
         try:
             return [(orjson.loads(line), f"/{number}") for number, line in enumerate(lines)]

@@ -1,0 +1,103 @@
+"""Planning and executing once in the foreground, for `run` and `apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from bsm_remediate.cli.runs import told
+from bsm_remediate.domain.alert import AlertStatus
+from bsm_remediate.domain.decision import Verdict
+from bsm_remediate.domain.run import RunEnd, RunState
+from bsm_remediate.engine.engine import Engine, EngineOptions
+
+if TYPE_CHECKING:
+    from bsm_remediate.app import Installation
+    from bsm_remediate.domain.alert import Alert
+    from bsm_remediate.domain.bundle import Bundle
+    from bsm_remediate.domain.run import Run
+    from bsm_remediate.ports import Store
+
+SOURCE = "file"
+"""Alerts from a file are a source of their own: they never mix with those of a sender."""
+_TICK_S = 0.25
+
+
+def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert], options: EngineOptions) -> bool:
+    """Run until nothing is left to be done about `alerts`; whether all runs restored what they should.
+
+    The alerts are written to the database like any others, so that guards count and history is kept, and end with this
+    command. Raises `StoreUnavailable` when another engine runs on the database.
+    """
+    store = installation.open_store()
+    with installation.lease().hold():
+        begin = datetime.now(UTC)
+        store.record([replace(alert, source=SOURCE) for alert in alerts])
+        engine = installation.build_engine(bundle, store, options)
+        engine.recover()
+        journal = _Journal(store)
+        try:
+            while True:
+                evaluation = engine.tick()
+                journal.tell()
+                permitted = any(step.decision.verdict is Verdict.RUN for step in evaluation.plan.steps)
+                if not engine.is_busy() and not (permitted and _can_start(engine, options)):
+                    break
+                engine.wait(_TICK_S)
+        except KeyboardInterrupt:
+            click.echo("Stopping; nothing of a playbook is left behind.", err=True)
+            engine.cancel_all()
+            raise
+        finally:
+            journal.tell()
+            _end(store, alerts)
+        for decision in evaluation.plan.held:
+            click.echo(f"held: {decision.component or '-'}: {decision.verdict}: {decision.reason}", err=True)
+        return _all_well(store.runs(since=begin), begin)
+
+
+def _can_start(engine: Engine, options: EngineOptions) -> bool:
+    """Whether the plan has something that these options let start."""
+    evaluation = engine.evaluation
+    if evaluation is None:
+        return True
+    return any(
+        options.only is None or (step.decision.component, step.decision.policy) in options.only
+        for step in evaluation.plan.steps
+        if step.decision.verdict is Verdict.RUN
+    )
+
+
+def _end(store: Store, alerts: Sequence[Alert]) -> None:
+    now = datetime.now(UTC)
+    store.record(
+        [replace(alert, source=SOURCE, status=AlertStatus.RESOLVED, ends_at=now, received_at=now) for alert in alerts]
+    )
+
+
+def _all_well(runs: Sequence[Run], begin: datetime) -> bool:
+    """Judged by the last run of each component: an alternative that failed before one that worked is no failure."""
+    last = {(run.component, run.policy): run for run in runs if run.planned_at >= begin}
+    return all(run.state is RunState.SUCCEEDED or run.end is RunEnd.ALREADY_OK for run in last.values())
+
+
+class _Journal:
+    """Prints what happens as it happens."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._position = store.latest_position()
+
+    def tell(self) -> None:
+        from bsm_remediate.web.rows import event_row
+
+        for event in self._store.events(after=self._position):
+            self._position = event.position or self._position
+            if event.kind.startswith("run."):
+                row = event_row(event)
+                about = event.facts.get("component") or event.subject
+                click.echo(f"{event.at:%H:%M:%S}  {about!s:12}  {event.kind:20}  {told(row)}")

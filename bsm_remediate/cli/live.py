@@ -1,0 +1,196 @@
+"""The live picture for the commands that look and steer: a server's, or the local database's."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import quote
+
+import click
+
+from bsm_remediate.errors import NoLiveEngine, NotReachable, RemediationError, UnknownId, WrongUsage
+
+if TYPE_CHECKING:
+    from bsm_remediate.app import Installation
+    from bsm_remediate.cli.context import Deployment
+    from bsm_remediate.config.settings import Secret
+    from bsm_remediate.domain.bundle import Bundle
+    from bsm_remediate.domain.evaluation import Evaluation
+    from bsm_remediate.ports import Store
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Row = dict[str, Any]
+_ANSWER_WITHIN_S = 5.0
+_SHOWN_RUNS = timedelta(days=30)
+
+
+class Live(Protocol):
+    """What is, as rows of the API; and where people's wishes go."""
+
+    def rows(self, kind: str) -> list[Row]:
+        """alerts, services, components or runs."""
+
+    def plan(self) -> Row: ...
+
+    def run(self, run_id: str) -> tuple[Row, list[Row]]:
+        """A run and its events. Raises `UnknownId`."""
+
+    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
+        """The engine's answer. Raises `NotReachable`, `NoLiveEngine`, or `RemediationError` when it refuses."""
+
+
+def url_option(function: Function) -> Function:
+    """Adds `--url`."""
+    return click.option("--url", envvar="BSM_URL", help="Ask that server instead of the local database.")(function)
+
+
+def live_of(deployment: Deployment, url: str | None) -> Live:
+    installation = deployment.installation()
+    address = url or installation.settings.url
+    if address is not None:
+        return Server(address.rstrip("/"), installation.settings.client_token)
+    return LocalDatabase(deployment, installation)
+
+
+class Server:
+    """A server's live picture."""
+
+    def __init__(self, url: str, token: Secret | None) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"Bearer {token.reveal()}"} if token is not None else {}
+
+    def rows(self, kind: str) -> list[Row]:
+        items: list[Row] = []
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = self._get(f"/api/v1/{kind}?cursor={cursor}")
+            items.extend(page["items"])
+            cursor = page["next"]
+        return items
+
+    def plan(self) -> Row:
+        return self._get("/api/v1/plan")
+
+    def run(self, run_id: str) -> tuple[Row, list[Row]]:
+        path = f"/api/v1/runs/{quote(run_id, safe='')}"
+        return self._get(path), self._get(f"{path}/events?limit=10000")["items"]
+
+    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
+        name = quote(target, safe="")
+        paths = {"approve": f"runs/{name}/approve", "reject": f"runs/{name}/reject", "cancel": f"runs/{name}/cancel"}
+        paths["resolve"] = f"alerts/{name}/resolve"
+        body = {"reason": reason, "target": target, "for": length}
+        answer = self._call("POST", f"/api/v1/{paths.get(verb, verb)}", body)
+        return str(answer["answer"] or "asked; the engine has not answered yet")
+
+    def _get(self, path: str) -> Row:
+        return self._call("GET", path, None)
+
+    def _call(self, method: str, path: str, body: Row | None) -> Row:
+        import requests
+
+        try:
+            answer = requests.request(method, self._url + path, json=body, headers=self._headers, timeout=15)
+        except requests.RequestException as error:
+            raise NotReachable(
+                f"{self._url} cannot be reached: {type(error).__name__}", hint="is it running?"
+            ) from error
+        if answer.status_code == 404:
+            raise UnknownId(_detail(answer.text))
+        if answer.status_code in {401, 403}:
+            raise WrongUsage(_detail(answer.text), hint="set BSM_TOKEN")
+        if answer.status_code >= 500:
+            raise NotReachable(f"{self._url} answers {answer.status_code}: {_detail(answer.text)}")
+        if not answer.ok:
+            raise RemediationError(_detail(answer.text))
+        found: Row = answer.json()
+        return found
+
+
+def _detail(text: str) -> str:
+    import json
+
+    try:
+        return str(json.loads(text).get("detail", text))[:500]
+    except (ValueError, AttributeError):
+        return text[:200] or "no answer"
+
+
+class LocalDatabase:
+    """The local database's picture, evaluated here as the engine does."""
+
+    def __init__(self, deployment: Deployment, installation: Installation) -> None:
+        self._deployment = deployment
+        self._installation = installation
+        self._store: Store | None = None
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store = self._installation.open_store()
+        return self._store
+
+    def rows(self, kind: str) -> list[Row]:
+        from bsm_remediate.web import rows
+
+        if kind == "runs":
+            found = self._opened().runs(since=datetime.now(UTC) - _SHOWN_RUNS)
+            return [rows.run_row(run) for run in reversed(found)]
+        bundle, evaluation = self._evaluated()
+        if kind == "alerts":
+            return rows.alert_rows(evaluation)
+        make = rows.service_rows if kind == "services" else rows.component_rows
+        return make(bundle, evaluation)
+
+    def plan(self) -> Row:
+        from bsm_remediate.domain.plan_document import plan_document
+
+        bundle, evaluation = self._evaluated()
+        return plan_document(evaluation, bundle, considered=("alerts", "bundle", "database"))
+
+    def run(self, run_id: str) -> tuple[Row, list[Row]]:
+        from bsm_remediate.domain.ids import RunId
+        from bsm_remediate.web.rows import event_row, run_row
+
+        found = self._opened().run(RunId(run_id))
+        if found is None:
+            raise UnknownId(f"there is no run '{run_id}'", hint="`runs` lists them")
+        return run_row(found), [event_row(event) for event in self._opened().events(subject=run_id, limit=10_000)]
+
+    def _evaluated(self) -> tuple[Bundle, Evaluation]:
+        from bsm_remediate.domain.evaluation import Evaluator
+        from bsm_remediate.domain.situation import Situation
+        from bsm_remediate.engine.history import with_history
+
+        bundle = self._deployment.load_bundle()
+        store = self._opened()
+        situation = with_history(Situation(at=datetime.now(UTC), alerts=tuple(store.active())), store)
+        goal = situation.goal if situation.goal in bundle.goals else "default"
+        return bundle, Evaluator(bundle).evaluate(replace(situation, goal=goal))
+
+    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
+        from bsm_remediate.domain.duration import parse_duration
+        from bsm_remediate.ports import Control
+
+        if not self._installation.lease().is_held():
+            raise NoLiveEngine(f"no engine runs on {self._installation.settings.database}")
+        now = datetime.now(UTC)
+        try:
+            until = now + parse_duration(length) if length else None
+        except ValueError as error:
+            raise WrongUsage(str(error)) from error
+        store = self._opened()
+        who = getpass.getuser()
+        number = store.ask(Control(verb=verb, target=target, reason=reason, who=who, asked_at=now, until=until))
+        end = time.monotonic() + _ANSWER_WITHIN_S
+        while time.monotonic() < end:
+            found = store.control(number)
+            if found is not None and found.done is not None:
+                if not found.done:
+                    raise RemediationError(found.answer)
+                return found.answer or ""
+            time.sleep(0.05)
+        return "asked; the engine has not answered yet"

@@ -1,0 +1,71 @@
+"""`status`: how is the business?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bsm_remediate.cli.context import Deployment, pass_deployment
+from bsm_remediate.cli.live import Row, live_of, url_option
+from bsm_remediate.cli.output import emit, output_option
+from bsm_remediate.cli.runs import show_runs
+from bsm_remediate.cli.services import show_services
+from bsm_remediate.cli.tables import plain, simple_table, state_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_SHOWN = 20
+
+
+@click.command(epilog="Example: BSM_URL=http://engine:8470 BSM_TOKEN=… bsm-remediate status")
+@url_option
+@output_option
+@pass_deployment
+def command(deployment: Deployment, url: str | None, output: str) -> None:
+    """Show what the business is losing now and why, what is being done, and what is held."""
+    live = live_of(deployment, url)
+    plan, services, runs = live.plan(), live.rows("services"), live.rows("runs")
+    document = {
+        "schema": "bsm-remediate/status/v1",
+        "goal": plan["goal"],
+        "currency": plan["currency"],
+        "loss_per_minute": plan["loss_per_minute"],
+        "services": services,
+        "runs": [run for run in runs if run["ended_at"] is None],
+        "steps": plan["steps"],
+        "held": plan["held"],
+        "unmapped": plan["unmapped"],
+    }
+    emit(document, output, table=lambda console: _show(console, document, runs))
+
+
+def _show(console: Console, status: Row, runs: list[Row]) -> None:
+    unit = f"{status['currency']}/min"
+    bad = [one for one in status["services"] if one["state"] != "ok"]
+    if bad:
+        console.print(
+            f"The business is losing [bold red]{status['loss_per_minute']:,.2f} {unit}[/] (goal {status['goal']})\n"
+        )
+        show_services(console, bad)
+    else:
+        console.print(f"[green]All {len(status['services'])} services are ok[/] (goal {status['goal']})")
+    if status["runs"]:
+        console.print("\nUnder way or waiting:")
+        show_runs(console, status["runs"])
+    held = status["held"]
+    if held:
+        table = simple_table("held", "verdict", "because")
+        for one in held[:_SHOWN]:
+            table.add_row(plain(one["component"] or ""), state_text(one["verdict"]), plain(one["reason"]))
+        console.print()
+        console.print(table)
+        if len(held) > _SHOWN:
+            console.print(f"… and {len(held) - _SHOWN} more")
+    if status["unmapped"]:
+        console.print(f"\n{len(status['unmapped'])} alerts fit nothing (see `alerts`)")
+    ended = [run for run in runs if run["ended_at"] is not None][:5]
+    if ended:
+        console.print("\nLately:")
+        show_runs(console, ended)
