@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProject
+    from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.engine.engine import Engine, EngineOptions
     from bsm_remediate.ports import Clock, Lease, Prober, Store
 
@@ -87,13 +88,24 @@ class Installation:
         """The alerts in the file `path` (`-` for standard input). Raises `MalformedAlerts` or `WrongUsage`."""
         import sys
 
-        from bsm_remediate.adapters.webhooks.files import read_alerts
-
         try:
             raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         except OSError as error:
             raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
+        return self.read_alerts(raw, at=at)
+
+    def read_alerts(self, raw: bytes, *, at: datetime) -> Sequence[Alert]:
+        """The alerts in `raw`, received at `at`. Raises `MalformedAlerts`."""
+        from bsm_remediate.adapters.webhooks.files import read_alerts
+
         return read_alerts(raw, received_at=at)
+
+    @property
+    def webhook_sources(self) -> Mapping[str, Callable[[bytes, datetime], Delivery]]:
+        """Whose webhooks are understood."""
+        from bsm_remediate.adapters.webhooks import SOURCES
+
+        return SOURCES
 
     # --- acting ----------------------------------------------------------------------------------------------------
 

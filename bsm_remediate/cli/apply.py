@@ -29,7 +29,6 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool) -> None:
 
     Exits with 5 when the bundle changed since, or the plan is too old; with 1 when a run failed.
     """
-    from bsm_remediate.adapters.webhooks.files import read_alerts
     from bsm_remediate.cli.foreground import carry_out
     from bsm_remediate.engine.engine import EngineOptions
 
@@ -37,10 +36,11 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool) -> None:
     bundle = deployment.load_bundle(scrutinise=True)
     now = parse_moment(None)
     _require_fit(document, bundle, stale_ok=stale_ok)
-    alerts = read_alerts(json.dumps(document["alerts"]).encode(), received_at=now)
+    installation = deployment.installation()
+    alerts = installation.read_alerts(json.dumps(document["alerts"]).encode(), at=now)
     only = frozenset((NodeId(step["component"]), PolicyId(step["policy"])) for step in document["steps"])
     options = EngineOptions(goal=document["goal"], asks_age=False, only=only)
-    if not carry_out(deployment.installation(), bundle, alerts, options):
+    if not carry_out(installation, bundle, alerts, options):
         raise SystemExit(1)
 
 

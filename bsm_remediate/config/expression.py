@@ -54,6 +54,7 @@ _ALLOWED = (
     nodes.Output,
     nodes.Template,
 )
+_ARITHMETIC = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv)
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -222,8 +223,7 @@ def _check_node(node: nodes.Node, names: frozenset[str], shown: str) -> None:
         raise InvalidExpression(f"'{shown}': there is no test '{node.name}', only {', '.join(sorted(_TESTS))}")
     if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
         raise InvalidExpression(f"'{shown}': '{node.attr}' is out of reach")
-    is_arithmetic = isinstance(node, nodes.BinExpr) and not isinstance(node, nodes.And | nodes.Or)
-    if is_arithmetic and any(_is_no_number(side) for side in (node.left, node.right)):
+    if isinstance(node, _ARITHMETIC) and any(_is_no_number(side) for side in (node.left, node.right)):
         raise InvalidExpression(f"'{shown}': '{node.operator}' takes numbers only")
     if isinstance(node, nodes.Const) and isinstance(node.value, int | float):
         number = float(node.value) if abs(node.value) < _LARGEST_NUMBER else math.inf

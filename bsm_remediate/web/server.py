@@ -6,11 +6,10 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import uvicorn
 
-from bsm_remediate.adapters.webhooks import SOURCES
 from bsm_remediate.app import Installation, now
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
@@ -20,8 +19,8 @@ from bsm_remediate.ports import Control, Store
 from bsm_remediate.web.access import Credentials, is_loopback
 from bsm_remediate.web.api import create_api
 from bsm_remediate.web.group_commit import GroupCommit
-from bsm_remediate.web.intake import Asgi, Intake
-from bsm_remediate.web.live import Health
+from bsm_remediate.web.intake import Asgi, Intake, ReadBody
+from bsm_remediate.web.live import Health, Live
 from bsm_remediate.web.metrics import metrics_of
 
 _log = logging.getLogger(__name__)
@@ -74,12 +73,12 @@ class RunningEngine:
         return Health(is_ready=not late, problems=tuple(problems), bundle_is_current=not self._engine.refused_bundle)
 
 
-def build_app(live: RunningEngine, credentials: Credentials) -> tuple[Asgi, GroupCommit]:
+def build_app(live: Live, credentials: Credentials, sources: Mapping[str, ReadBody]) -> tuple[Asgi, GroupCommit]:
     """The ASGI application: webhooks first, then the API."""
     commit = GroupCommit(live.store, committed=live.wake)
     intake: Intake
     api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
-    intake = Intake(sources=SOURCES, credentials=credentials, commit=commit, rest=api)
+    intake = Intake(sources=sources, credentials=credentials, commit=commit, rest=api)
     return intake, commit
 
 
@@ -110,7 +109,7 @@ def serve(
         engine = installation.build_engine(bundle, store, options)
         engine.recover()
         live = RunningEngine(engine, store)
-        app, commit = build_app(live, credentials)
+        app, commit = build_app(live, credentials, installation.webhook_sources)
         commit.start()
         live.start()
         _reload_on_hangup(live)
