@@ -26,8 +26,18 @@ class Api:
 
     def order(self, _: Request) -> Answer:
         number = f"order-{next(self._numbers)}"
-        talk(*self._primary(), f"SET {number} paid")
+        primary = self._primary()
+        talk(*primary, f"SET {number} paid")
+        talk(*primary, f"SET latest {number}")
         return Answer(200, {"number": number})
+
+    def latest(self, _: Request) -> Answer:
+        for database in self._databases:  # reading may be done anywhere
+            try:
+                return Answer(200, {"number": talk(*database, "GET latest")[1:]})
+            except Unavailable:
+                continue
+        raise Unavailable("no database of the list answers")
 
     def ready(self, _: Request) -> Answer:
         talk(*self._cache, "PING")
@@ -55,6 +65,7 @@ def main() -> None:
         ("GET", "/ready"): api.ready,
         ("GET", "/products"): api.products,
         ("POST", "/orders"): api.order,
+        ("GET", "/orders"): api.latest,
     }
     serve(server(*given.listen, routes))
 

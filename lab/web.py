@@ -16,14 +16,18 @@ def main() -> None:
     def checkout(_: Request) -> Answer:
         return Answer(200, {"page": "thanks", "order": ask(*given.api, "/orders", method="POST")})
 
+    def orders(_: Request) -> Answer:
+        return Answer(200, {"page": "orders", "latest": ask(*given.api, "/orders")})
+
     def ready(_: Request) -> Answer:
-        return Answer(200, {"api": ask(*given.api, "/healthz")})
+        return Answer(200, {"api": ask(*given.api, "/ready")})
 
     routes = {
         ("GET", "/healthz"): healthz,
         ("GET", "/ready"): ready,
         ("GET", "/search"): search,
         ("POST", "/checkout"): checkout,
+        ("GET", "/orders"): orders,
     }
     serve(server(*given.listen, routes))
 
