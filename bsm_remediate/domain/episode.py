@@ -11,7 +11,6 @@ from bsm_remediate.domain.run import Run, RunEnd, RunState
 
 _FAILED = frozenset({RunState.FAILED, RunState.ROLLED_BACK})
 _WITH_A_PERSON = frozenset({RunState.ESCALATED, RunState.REJECTED, RunState.OUTCOME_UNKNOWN})
-_NEVER_RAN = frozenset({RunEnd.SIGNAL_GONE, RunEnd.RELAPSED})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,8 +61,8 @@ def latest_episodes(runs: Iterable[Run]) -> dict[tuple[NodeId, PolicyId], Episod
     """The latest episode of each component and policy; runs that never did anything are left out."""
     found: dict[tuple[NodeId, PolicyId], list[Run]] = {}
     for run in sorted(runs, key=lambda one: one.planned_at):
-        if run.end in _NEVER_RAN:
-            continue
+        if run.state is RunState.CANCELLED and run.end in {RunEnd.SIGNAL_GONE, RunEnd.RELAPSED}:
+            continue  # nothing was ever done
         earlier = found.get((run.component, run.policy))
         if earlier and earlier[-1].remediation == run.remediation:
             earlier.append(run)

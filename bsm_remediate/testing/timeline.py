@@ -1,0 +1,175 @@
+"""A timeline: tell what fires and resolves when, and what is expected to run or to be held. Time is virtual.
+
+shop.at("09:00:00").fires("PostgresDown", instance="db-1")
+shop.at("09:00:05").expect(running={"db-1"})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, time
+from hashlib import sha256
+
+from bsm_remediate.domain.alert import Alert, AlertStatus
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluation, Evaluator
+from bsm_remediate.domain.ids import Fingerprint, NodeId
+from bsm_remediate.domain.run import Run
+from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.ports import Control, Store
+from bsm_remediate.testing.clock import VirtualClock
+from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
+
+BEGIN = datetime(2026, 1, 5, 8, 59, 0, tzinfo=UTC)
+"""A Monday."""
+_TICK_S = 1.0
+
+
+class Timeline:
+    """An engine on a virtual clock, with simulated hosts. Each component is as healthy as the last run left it."""
+
+    def __init__(self, bundle: Bundle, store: Store, *, options: EngineOptions | None = None) -> None:
+        self.clock = VirtualClock(BEGIN)
+        self.store = store
+        self.executor = SimulatedExecutor(self.clock, effect=lambda call: self.healthy(call.component.id))
+        self.prober = SimulatedProber(self.clock)
+        self._bundle = bundle
+        self._options = options or EngineOptions()
+        self._broken: dict[str, datetime] = {}
+        self.engine = self._started()
+
+    def _started(self) -> Engine:
+        engine = Engine(
+            evaluator=Evaluator(self._bundle),
+            store=self.store,
+            executor=self.executor,
+            prober=self.prober,
+            clock=self.clock,
+            options=self._options,
+            spawn=self.clock.spawn,
+        )
+        engine.recover()
+        engine.tick()
+        return engine
+
+    def restarts(self) -> Timeline:
+        """Another engine takes over the store, as after a crash between two ticks."""
+        self.clock.rest()
+        self.engine = self._started()
+        return self
+
+    # --- the world -------------------------------------------------------------------------------------------------
+
+    def at(self, clock_time: str) -> Timeline:
+        """Let time pass until then, ticking each second."""
+        target = datetime.combine(BEGIN.date(), time.fromisoformat(clock_time), tzinfo=UTC)
+        while self.clock.now() < target:
+            self.clock.advance(min(_TICK_S, (target - self.clock.now()).total_seconds()))
+            self.tick()
+        return self
+
+    def tick(self) -> Evaluation:
+        """Tick until nothing more is started at this moment."""
+        while True:
+            before = self._ids()
+            evaluation = self.engine.tick()
+            self.clock.rest()
+            if self._ids() == before:
+                return evaluation
+
+    def _ids(self) -> set[tuple[str, str]]:
+        return {(run.id, run.state) for run in self.store.runs(since=BEGIN)}
+
+    def fires(self, name: str, *, severity: str = "critical", since: datetime | None = None, **labels: str) -> Timeline:
+        """The alert begins now (or began at `since`); its component's checks fail from now on."""
+        if since is not None:
+            self._broken[_fingerprint({"alertname": name, "severity": severity, **labels})] = since
+        return self._post(name, AlertStatus.FIRING, {"severity": severity, **labels})
+
+    def resolves(self, name: str, *, severity: str = "critical", **labels: str) -> Timeline:
+        return self._post(name, AlertStatus.RESOLVED, {"severity": severity, **labels})
+
+    def _post(self, name: str, status: AlertStatus, labels: Mapping[str, str]) -> Timeline:
+        whole = {"alertname": name, **labels}
+        print_ = _fingerprint(whole)
+        now = self.clock.now()
+        if status is AlertStatus.FIRING:
+            self._broken.setdefault(print_, now)
+            self.broken(labels.get("instance", ""))
+        self.store.record(
+            [
+                Alert(
+                    source="alertmanager",
+                    fingerprint=print_,
+                    status=status,
+                    labels=whole,
+                    starts_at=self._broken.get(print_, now),
+                    ends_at=None if status is AlertStatus.FIRING else now,
+                    received_at=now,
+                )
+            ]
+        )
+        self.tick()
+        return self
+
+    def forget(self) -> Timeline:
+        """Alerts that fire from now on begin anew, whatever fired before."""
+        self._broken.clear()
+        return self
+
+    def broken(self, component: str) -> Timeline:
+        """From now on its checks fail."""
+        self.prober.broken.add(NodeId(component))
+        return self
+
+    def healthy(self, component: str) -> Timeline:
+        """From now on its checks hold."""
+        self.prober.broken.discard(NodeId(component))
+        return self
+
+    def asks(self, verb: str, target: str = "", *, reason: str = "", until: datetime | None = None) -> str:
+        """A person asks for something; returns the engine's answer."""
+        wish = Control(verb=verb, target=target, reason=reason, who="ana", asked_at=self.clock.now(), until=until)
+        number = self.store.ask(wish)
+        self.tick()
+        answered = self.store.control(number)
+        return (answered.answer or "") if answered is not None else ""
+
+    # --- what is ---------------------------------------------------------------------------------------------------
+
+    def runs(self) -> list[Run]:
+        return list(self.store.runs(since=BEGIN))
+
+    def run_of(self, component: str) -> Run:
+        """The latest run of that component."""
+        return [run for run in self.runs() if run.component == component][-1]
+
+    def running(self) -> set[str]:
+        return {str(run.component) for run in self.runs() if run.state.holds_locks}
+
+    def held(self) -> dict[str, str]:
+        evaluation = self.tick()
+        return {str(one.component): one.verdict.value for one in evaluation.plan.held}
+
+    def expect(self, *, running: set[str] | None = None, held: Mapping[str, str] | None = None) -> Timeline:
+        """Assert what is running now, and what is held by which verdict (others may be held too)."""
+        found_held = self.held()
+        if running is not None and self.running() != running:
+            raise AssertionError(f"running: {sorted(self.running())}, expected {sorted(running)}; held: {found_held}")
+        for component, verdict in (held or {}).items():
+            if found_held.get(component) != verdict:
+                raise AssertionError(f"held: {found_held}, expected {component}: {verdict}")
+        return self
+
+    def wait_until(self, holds: Callable[[], bool], *, within_s: int = 600) -> Timeline:
+        """Let time pass until `holds`."""
+        for _ in range(within_s):
+            if holds():
+                return self
+            self.clock.advance(_TICK_S)
+            self.tick()
+        raise AssertionError(f"it didn't come true within {within_s} s")
+
+
+def _fingerprint(labels: Mapping[str, str]) -> Fingerprint:
+    return Fingerprint(sha256(repr(sorted(labels.items())).encode()).hexdigest()[:16])
