@@ -14,6 +14,7 @@ from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.ids import Fingerprint, NodeId
+from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.run import Run
 from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.ports import Control, Store
@@ -31,12 +32,15 @@ class Timeline:
     def __init__(self, bundle: Bundle, store: Store, *, options: EngineOptions | None = None) -> None:
         self.clock = VirtualClock(BEGIN)
         self.store = store
-        self.executor = SimulatedExecutor(self.clock, effect=lambda call: self.healthy(call.component.id))
+        self.executor = SimulatedExecutor(self.clock, effect=self._mended)
         self.prober = SimulatedProber(self.clock)
         self._bundle = bundle
         self._options = options or EngineOptions()
         self._broken: dict[str, datetime] = {}
         self.engine = self._started()
+
+    def _mended(self, call: PlaybookCall) -> None:
+        self.healthy(call.component.id)
 
     def _started(self) -> Engine:
         engine = Engine(

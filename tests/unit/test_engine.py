@@ -175,7 +175,7 @@ def test_a_relapse_while_the_alert_still_fires_is_taken_up_at_once(shop: Timelin
     shop.at("09:01:00").broken("db-1")
     shop.at("09:01:40")
     runs = [run for run in shop.runs() if run.component == "db-1"]
-    assert [run.end for run in runs][0] is RunEnd.RELAPSED
+    assert runs[0].end is RunEnd.RELAPSED
     assert runs[-1].playbook == "rebuild.yml"
 
 
