@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - the lab starts processes before it has threads that lock
             )
         self._started.append(child)
         return child
@@ -50,13 +51,16 @@ class Children:
         started, self._started = self._started[::-1], []
         for child in started:
             child.terminate()
+        deadline = time.monotonic() + _GRACE_S
         for child in started:
-            try:
-                child.wait(_GRACE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            kill_group(child.pid)
+            while not _has_ended(child.pid) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            kill_group(child.pid)  # before it is reaped: until then nobody else can have its number
+            child.wait()
+
+
+def _has_ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def kill_group(group: int) -> None:

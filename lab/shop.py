@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,11 +74,13 @@ class Shop:
         answer = ask(self.network.address(process.host), PORT[process.kind], "/healthz")
         return int(answer["pid"])
 
-    def break_(self, fault: str) -> None:
-        """Kill the process of a component; `database-disk` also damages its data, so that it can't start again."""
+    def break_(self, fault: str, pid: int | None = None) -> None:
+        """Kill the process of a component, `pid` if that is known; `database-disk` also damages its data, so that it
+        can't start again.
+        """
         if fault not in FAULTS:
             raise ValueError(f"'{fault}' is none of {', '.join(FAULTS)}")
-        kill_process(self.pid("database" if fault == DISK_FAULT else fault))
+        kill_process(pid if pid is not None else self.pid("database" if fault == DISK_FAULT else fault))
         if fault == DISK_FAULT:
             with (self.folder / "db1" / "data" / "data.jsonl").open("a") as stream:
                 stream.write("\0\0\0 bad sector\n")
@@ -134,7 +137,20 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
 
 
+def end_on_signals() -> None:
+    """Let SIGTERM, SIGHUP and SIGINT end this process by `KeyboardInterrupt`, so that everything is cleared away; SIGINT
+    is ignored in what a shell starts in the background, unless said otherwise.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, interrupt)
+
+
 def main() -> None:
+    end_on_signals()
     folder = lab_folder()
     try:
         with Children() as children:

@@ -20,7 +20,7 @@ PORT = {
     "historian": 8486,
     "line": 8487,
 }
-HOSTS = {"lb1": 11, "web1": 12, "web2": 13, "app1": 14, "db1": 15, "db2": 16, "plant1": 17, "db": 20}
+HOSTS = {"lb1": 11, "web1": 12, "web2": 13, "app1": 14, "db1": 15, "db2": 16, "plant1": 17, "plant2": 18, "db": 20}
 """Last number of each host's address. `db` is the floating address of whichever database is the primary."""
 SUPERVISED = tuple(host for host in HOSTS if host != "db")
 _NETWORKS = range(255)
@@ -49,7 +49,7 @@ PROCESSES = (
     Process("database", "db1", "database", address_host="db"),
     Process("standby", "db2", "database"),
     Process("historian", "plant1", "historian"),
-    Process("line", "plant1", "line", has_needs=True),
+    Process("line", "plant2", "line", has_needs=True),
 )
 
 

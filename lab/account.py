@@ -1,0 +1,73 @@
+"""The demo's account: minutes and money lost in the order that was chosen, as measured, against other orders, computed
+from the durations that were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import permutations
+from math import factorial
+
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.loss import full_rate
+from bsm_remediate.domain.planner import RepairJob, schedule
+from bsm_remediate.domain.restoration import Restoration
+from bsm_remediate.domain.rollup import RollUp
+
+_MOST_ORDERS = factorial(6)
+"""Of more orders than these the mean isn't computed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Repair:
+    """What restoring one component took, all its runs together."""
+
+    component: str
+    seconds: float
+    locks: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """Computes outages of every service for any order of the same repairs."""
+
+    bundle: Bundle
+    repairs: Mapping[str, Repair]
+    lag_s: float
+    """From the break to the start of the first repair; the same for every order."""
+    at: datetime
+
+    def outages(self, order: Sequence[str]) -> dict[str, float]:
+        """Seconds without each service if the repairs begin in `order` (computed)."""
+        jobs = [self._job(number, self.repairs[one]) for number, one in enumerate(order)]
+        executors = dict.fromkeys(range(self.bundle.settings.executors), self.lag_s)
+        slots = schedule(jobs, executors=executors, locked={})
+        repaired = {node: slots[job.id].end_s for job in jobs for node in job.fixes}
+        own = dict.fromkeys((NodeId(one) for one in order), 2)
+        times = Restoration(RollUp(self.bundle.service_map), own).times(repaired)
+        services = self.bundle.service_map.services
+        return {service: times[service].not_down if service in times else 0.0 for service in services}
+
+    def loss(self, outages: Mapping[str, float]) -> dict[str, float]:
+        """Money for `outages` in seconds, at the rates of now."""
+        services, calendars = self.bundle.service_map.services, self.bundle.calendars
+        return {one: full_rate(services[NodeId(one)], calendars, self.at) * s / 60 for one, s in outages.items()}
+
+    def total(self, order: Sequence[str]) -> float:
+        """Money that `order` loses (computed)."""
+        return sum(self.loss(self.outages(order)).values())
+
+    def mean_total(self) -> float | None:
+        """The mean over all orders (computed); None when there are too many."""
+        if factorial(len(self.repairs)) > _MOST_ORDERS:
+            return None
+        totals = [self.total(order) for order in permutations(self.repairs)]
+        return sum(totals) / len(totals)
+
+    @staticmethod
+    def _job(number: int, repair: Repair) -> RepairJob:
+        fixes = frozenset({NodeId(repair.component)})
+        return RepairJob(id=number, fixes=fixes, work_s=repair.seconds, locks=repair.locks)

@@ -1,0 +1,75 @@
+"""The demo's last table: what was lost in the order chosen, and what first come, first served would have lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from bsm_remediate.domain.bundle import Bundle
+from lab.account import Account, Repair
+from lab.screen import Screen
+from lab.shop import DISK_FAULT
+from lab.story import Story
+
+
+def account_of(story: Story, bundle: Bundle, breaks: Sequence[str]) -> Account:
+    """The durations of the real runs, all alternatives of a component together."""
+    repairs = {}
+    starts = []
+    for component in (_component(fault) for fault in breaks):
+        runs = [run for run in story.runs if run["component"] == component and run["started_at"]]
+        seconds = sum(_seconds(run["planned_at"], run["passed_at"] or run["ended_at"]) for run in runs)
+        starts += [run["planned_at"] for run in runs[:1]]
+        locks = frozenset(f"host:{run['host']}" for run in runs)
+        repairs[component] = Repair(component=component, seconds=seconds, locks=locks)
+    first = min((_time(start) for start in starts), default=story.began_at)
+    lag = max(0.0, (first - story.began_at).total_seconds())
+    return Account(bundle=bundle, repairs=repairs, lag_s=lag, at=story.began_at)
+
+
+def show_results(screen: Screen, account: Account, story: Story, breaks: Sequence[str]) -> None:
+    """Orders and losses as a table, and what they mean in a sentence."""
+    currency = account.bundle.currency
+    come = [_component(fault) for fault in breaks]
+    chosen = [one for one in story.chosen if one in come]
+    chosen += [one for one in come if one not in chosen]
+    measured, computed = story.outages(), account.outages(come)
+    lost, would_lose = account.loss(measured), account.loss(computed)
+    table = Table(title="What the outage cost, by what customers met")
+    table.add_column("service")
+    for title in ("minutes", f"{currency} lost", "minutes, first come (computed)", f"{currency}, first come (computed)"):
+        table.add_column(title, justify="right")
+    for service in sorted(measured, key=lambda one: -would_lose[one]):
+        minutes, others = measured[service] / 60, computed[service] / 60
+        table.add_row(
+            service, f"{minutes:.2f}", f"{lost[service]:.2f}", f"{others:.2f}", f"{would_lose[service]:.2f}"
+        )
+    total, other = sum(lost.values()), sum(would_lose.values())
+    table.add_section()
+    table.add_row("together", "", f"{total:.2f}", "", f"{other:.2f}", style="bold")
+    screen.table(table)
+    screen.say(f"Order chosen:                {', '.join(chosen)}")
+    screen.say(f"First come, first served:    {', '.join(come)}")
+    same = account.total(chosen)
+    mean = account.mean_total()
+    average = f", the mean of all orders {mean:.2f}" if mean is not None else ""
+    screen.say(
+        f"Computed from the durations seen, the order chosen loses {same:.2f} {currency} (measured: {total:.2f}), "
+        f"first come {other:.2f}{average}."
+    )
+
+
+def _component(fault: str) -> str:
+    return "database" if fault == DISK_FAULT else fault
+
+
+def _seconds(begin: str | None, end: str | None) -> float:
+    if begin is None or end is None:
+        return 0.0
+    return max(0.0, (_time(end) - _time(begin)).total_seconds())
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
