@@ -27,6 +27,7 @@ _KINDS = ("all", "any", "at_least", "more_than")
 _KEYS = frozenset({*_KINDS, "of", "weights", "comfortable", "counting", "impact", "id"})
 _LEVELS = {"ok": 0, "degraded": 1, "down": 2}
 _DEEPEST = 20
+_ONE = Fraction(1)
 
 
 @dataclass(kw_only=True)
@@ -117,8 +118,8 @@ class FormulaReader:
             if found is None:
                 complete = False
                 continue
-            weight = weights.get(child, Fraction(1)) if weights is not None and isinstance(child, str) else Fraction(1)
-            edges.extend(replace(edge, weight=weight) for edge in found)
+            weight = weights.get(child, _ONE) if weights and isinstance(child, str) else _ONE
+            edges.extend(found if weight == _ONE else [replace(edge, weight=weight) for edge in found])
         if not complete or weights is None:
             return None
         return self._made(kind, edges, written, path or where)

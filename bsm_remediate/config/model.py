@@ -228,7 +228,7 @@ class MapReader:
             return  # half a map may have other cycles than the whole one
         rollup = RollUp(service_map)
         for cycle in rollup.cycles():
-            path = rollup.cycle_path(cycle)
+            path = _way_round(rollup, cycle)
             section = "components" if path[0] in service_map.components else "services"
             component = service_map.components.get(path[0])
             entry = self.draft.named[section][component.set if component is not None and component.set else path[0]]
@@ -239,3 +239,12 @@ class MapReader:
             message = f"requirements go in a circle: {shown}{more}"
             hint = "allowed: nothing is down only because it waits for itself"
             self.draft.add(entry.place(of_key=True).warning("cycle", message, hint))
+
+
+def _way_round(rollup: RollUp, cycle: frozenset[NodeId]) -> tuple[NodeId, ...]:
+    """One way round through `cycle`, which begins and ends at the same node."""
+    import networkx
+
+    graph = networkx.DiGraph((node, child) for node in sorted(cycle) for child in rollup.requirements(node))
+    edges = networkx.find_cycle(graph.subgraph(cycle), min(cycle))
+    return (*(start for start, _ in edges), edges[0][0])

@@ -24,10 +24,16 @@ _MOST_ALIASES = 1_000
 
 
 class _Loader(yaml.CSafeLoader):
-    """Composes only; resolving is ours."""
+    """Composes only; resolving is ours. A node's tag is empty unless somebody wrote one."""
 
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: object) -> str:  # noqa: ARG002 - PyYAML's
+        return ""
 
-_Loader.yaml_implicit_resolvers = {}
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
+        """No path resolvers here."""
+
+    def ascend_resolver(self) -> None:
+        """No path resolvers here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +156,7 @@ class _Builder:
                     self._complain(node, "too-many-aliases", f"more than {_MOST_ALIASES} aliases")
                 return None
         self._seen.add(id(node))
-        self._refuse_tag(node, "tag:yaml.org,2002:map" if isinstance(node, yaml.MappingNode) else _SEQUENCE)
+        self._refuse_tag(node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)
         return [self.build(child, depth + 1) for child in node.value]
@@ -176,7 +182,7 @@ class _Builder:
         return found
 
     def _scalar(self, node: yaml.ScalarNode) -> Json:
-        self._refuse_tag(node, "tag:yaml.org,2002:str")
+        self._refuse_tag(node)
         text: str = node.value
         if node.style:
             return text
@@ -186,17 +192,14 @@ class _Builder:
             return float(text) if "." in text else int(text)
         return text
 
-    def _refuse_tag(self, node: yaml.Node, expected: str) -> None:
-        if node.tag and node.tag not in {expected, "!"}:
+    def _refuse_tag(self, node: yaml.Node) -> None:
+        if node.tag:
             shown = node.tag.replace("tag:yaml.org,2002:", "!!")
             self._complain(node, "yaml-tag", f"YAML tags are not part of a bundle: {shown}", "remove the tag")
 
     def _complain(self, node: yaml.Node, code: str, message: str, hint: str = "") -> None:
         place = Place(file=self._file, line=node.start_mark.line + 1, column=node.start_mark.column + 1)
         self._document.findings.append(place.error(code, message, hint))
-
-
-_SEQUENCE = "tag:yaml.org,2002:seq"
 
 
 def bundle_files(policies: Path) -> Iterator[Path]:
