@@ -24,16 +24,26 @@ _MOST_ALIASES = 1_000
 
 
 class _Loader(yaml.CSafeLoader):
-    """Composes only; resolving is ours. A node's tag is empty unless somebody wrote one."""
+    """Composes only; resolving is ours. A node's tag is empty unless somebody wrote one.
+
+    Composing recurses in C: without a limit, deep nesting ends the whole process.
+    """
+
+    depth = 0
 
     def resolve(self, kind: type[yaml.Node], value: str | None, implicit: object) -> str:  # noqa: ARG002 - PyYAML's
         return ""
 
-    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:
-        """No path resolvers here."""
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:  # noqa: ARG002
+        """Called by PyYAML before each node within `current_node`."""
+        self.depth += 1
+        if self.depth > _DEEPEST and current_node is not None:
+            raise yaml.MarkedYAMLError(
+                problem=f"nested more than {_DEEPEST} levels deep", problem_mark=current_node.start_mark
+            )
 
     def ascend_resolver(self) -> None:
-        """No path resolvers here."""
+        self.depth -= 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -137,26 +137,6 @@ class RollUp:
         """All groups of nodes that wait for each other."""
         return sorted(set(self._cycle_of.values()), key=min)
 
-    def cycle_path(self, cycle: frozenset[NodeId]) -> tuple[NodeId, ...]:
-        """One way round through `cycle`, beginning and ending at the same node: `a, b, a`."""
-        start = min(cycle)
-        came_from: dict[NodeId, NodeId] = {}
-        frontier = [start]
-        while frontier:
-            following: list[NodeId] = []
-            for node in frontier:
-                for child in sorted(set(self._children.get(node, ())) & cycle):
-                    if child == start:
-                        path = [start, node]
-                        while path[-1] != start:
-                            path.append(came_from[path[-1]])
-                        return (start, *reversed(path[1:-1]), start) if node != start else (start, start)
-                    if child not in came_from:
-                        came_from[child] = node
-                        following.append(child)
-            frontier = following
-        return (start,)
-
     def in_order(self, nodes: Iterable[NodeId]) -> list[NodeId]:
         """`nodes` with requirements before their dependants (members of a cycle side by side)."""
         groups = self._groups

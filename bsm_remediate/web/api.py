@@ -31,6 +31,9 @@ _ANSWER_WITHIN_S = 5.0
 _SHOWN_RUNS = timedelta(days=30)
 _EVENT_PAUSE_S = 0.25
 
+Cursor = Annotated[int, Query(ge=0, description="The `next` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=10_000)]
+
 
 class Wish(BaseModel):
     """What people say with a control."""
@@ -112,19 +115,16 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         following = cursor + limit
         return {"items": rows[cursor:following], "next": str(following) if following < len(rows) else None}
 
-    cursor_of = Annotated[int, Query(ge=0)]
-    limit_of = Annotated[int, Query(ge=1, le=10_000)]
-
     @api.get("/api/v1/alerts", dependencies=guarded)
-    def alerts(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+    def alerts(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         return listing(alert_rows(evaluation()), cursor, limit)
 
     @api.get("/api/v1/services", dependencies=guarded)
-    def services(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+    def services(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         return listing(service_rows(live.bundle, evaluation()), cursor, limit)
 
     @api.get("/api/v1/components", dependencies=guarded)
-    def components(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+    def components(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         return listing(component_rows(live.bundle, evaluation()), cursor, limit)
 
     @api.get("/api/v1/plan", dependencies=guarded)
@@ -132,7 +132,7 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
 
     @api.get("/api/v1/runs", dependencies=guarded)
-    def runs(cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+    def runs(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = live.store.runs(since=datetime.now(UTC) - _SHOWN_RUNS)
         return listing([run_row(run) for run in reversed(found)], cursor, limit)
 
@@ -144,7 +144,7 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return run_row(found)
 
     @api.get("/api/v1/runs/{run_id}/events", dependencies=guarded)
-    def run_events(run_id: str, cursor: cursor_of = 0, limit: limit_of = 1000) -> dict[str, Any]:
+    def run_events(run_id: str, cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = live.store.events(after=cursor, subject=run_id, limit=limit)
         following = str(found[-1].position) if len(found) == limit else None
         return {"items": [event_row(event) for event in found], "next": following}
@@ -202,7 +202,7 @@ def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
         def control(
             request: Request,
             wish: Annotated[Wish, Body()],
-            identity: Annotated[Identity, Depends(allowed)],
+            identity: Identity = Depends(allowed),  # noqa: B008, FAST002 - a closure's name can't stand in an annotation
         ) -> dict[str, Any]:
             target = str(request.path_params.get("target", wish.target))
             if verb == "approve":

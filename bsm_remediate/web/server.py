@@ -6,7 +6,8 @@ import logging
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 DRAIN_S = 30.0
 """How long running playbooks may take to end after SIGTERM; the next start repeats those that didn't."""
 _STALE_TICK_S = 30.0
+_BACKLOG = 2048
 
 
 class RunningEngine:
@@ -114,11 +116,25 @@ def serve(
         live.start()
         _reload_on_hangup(live)
         announce(f"http://{host}:{listener.getsockname()[1]}")
-        uvicorn.Server(_config(app)).run(sockets=[listener])
+        with _signals_end_the_server_only():
+            uvicorn.Server(_config(app)).run(sockets=[listener])
         commit.stop()
         if not live.stop():
             _log.warning("engine.not_drained some runs go on; the next start repeats them")
         store.close()
+
+
+@contextmanager
+def _signals_end_the_server_only() -> Iterator[None]:
+    """Signals that end the server leave the process alive to drain its runs, since uvicorn raises them once more; a
+    second one, while it drains, ends it at once.
+    """
+    kept = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -127,6 +143,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # from here on senders wait instead of being refused
     except OSError as error:
         listener.close()
         raise WrongUsage(f"cannot listen on {host}:{port}: {error.strerror}", hint="another --port?") from error
@@ -145,7 +162,7 @@ def _config(app: Asgi) -> uvicorn.Config:
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
-        backlog=2048,
+        backlog=_BACKLOG,
     )
 
 
