@@ -36,6 +36,7 @@ class Account:
 
     bundle: Bundle
     repairs: Mapping[str, Repair]
+    goal: str
     lag_s: float
     """From the break to the start of the first repair; the same for every order."""
     at: datetime
@@ -56,15 +57,26 @@ class Account:
         services, calendars = self.bundle.service_map.services, self.bundle.calendars
         return {one: full_rate(services[NodeId(one)], calendars, self.at) * s / 60 for one, s in outages.items()}
 
-    def total(self, order: Sequence[str]) -> float:
-        """Money that `order` loses (computed)."""
-        return sum(self.loss(self.outages(order)).values())
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the goal values business functions differently, so that it isn't money alone that decides."""
+        weights = self.bundle.goals[self.goal].weights.values()
+        return any(weight != 1 for weight in weights)
+
+    def total(self, loss: Mapping[str, float]) -> float:
+        """`loss` of all services, weighted by the goal."""
+        goal, services = self.bundle.goals[self.goal], self.bundle.service_map.services
+        return sum(goal.weight(services[NodeId(one)].function) * money for one, money in loss.items())
+
+    def computed_total(self, order: Sequence[str]) -> float:
+        """What `order` loses, weighted by the goal (computed)."""
+        return self.total(self.loss(self.outages(order)))
 
     def mean_total(self) -> float | None:
-        """The mean over all orders (computed); None when there are too many."""
+        """The mean of `computed_total` over all orders; None when there are too many."""
         if factorial(len(self.repairs)) > _MOST_ORDERS:
             return None
-        totals = [self.total(order) for order in permutations(self.repairs)]
+        totals = [self.computed_total(order) for order in permutations(self.repairs)]
         return sum(totals) / len(totals)
 
     @staticmethod

@@ -67,7 +67,7 @@ def main() -> None:
         ("POST", "/orders"): api.order,
         ("GET", "/orders"): api.latest,
     }
-    serve(server(*given.listen, routes))
+    serve(server(given.listen, routes))
 
 
 if __name__ == "__main__":

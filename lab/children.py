@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from lab.serving import die_with_parent
 
@@ -22,14 +23,14 @@ class Children:
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def __enter__(self) -> Children:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
     def start(
-        self, command: Sequence[str | Path], *, log: Path, cwd: Path, environment: Mapping[str, str]
+        self, command: Sequence[str], *, log: Path, cwd: Path, environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
         """Start `command`, its output appended to `log`."""
         with log.open("ab") as output:
@@ -74,7 +75,7 @@ def kill_group(group: int) -> None:
 
 
 def kill_process(pid: int) -> None:
-    """`kill -9` of one process. Raises `ValueError` for pids that mean a group or everybody (`kill(0)` is ourselves)."""
+    """`kill -9` of one process. Raises `ValueError` for numbers that mean a group or everybody."""
     if pid <= 1:
         raise ValueError(f"{pid} is no process to kill")
     os.kill(pid, signal.SIGKILL)

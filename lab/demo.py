@@ -9,21 +9,17 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.loss import full_rate
-from bsm_remediate.domain.ids import NodeId
-from lab.account import Account
 from lab.children import Children
 from lab.customers import Customers
 from lab.engine import Engine
 from lab.results import account_of, show_results
-from lab.screen import Picture, Screen, screen_for
+from lab.screen import Screen, screen_for
 from lab.shop import CHECKOUT, DISK_FAULT, FAULTS, Shop, end_on_signals, lab_folder, open_shop
 from lab.story import Story
 
@@ -72,14 +68,15 @@ def play(screen: Screen, folder: Path, children: Children, *, goal: str, breaks:
     engine.follow()
     engine.watch(children, shop)
     _wait_until_all_is_well(engine, customers)
-    screen.say(f"All is well after {time.monotonic() - began:.0f} s: customers are served, nothing alerts.", style="green")
+    took = time.monotonic() - began
+    screen.say(f"All is well after {took:.0f} s: customers are served, nothing alerts.", style="green")
     _break(screen, shop, breaks)
     story = Story(screen, engine, customers, bundle, goal)
     restored = _follow(story)
     screen.close()
     if not restored:
         screen.say(f"Not restored within {_LONGEST_S:.0f} s.", style="bold red")
-    account: Account = account_of(story, bundle, breaks)
+    account = account_of(story, bundle, goal, breaks)
     show_results(screen, account, story, breaks)
     screen.say(f"The whole demo took {time.monotonic() - began:.0f} s.")
     return 0 if restored else 1

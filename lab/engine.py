@@ -36,10 +36,10 @@ class Engine:
     def start(cls, children: Children, shop: Shop, *, goal: str, token: str, timeout_s: float = 30.0) -> Engine:
         """Start it for `shop`, on a free port. Raises `RuntimeError` with its last words when it doesn't come up."""
         log = shop.folder / "engine.log"
-        bundle = ["--policies", CHECKOUT / "policies", "--playbooks", CHECKOUT / "playbooks"]
-        command = [Path(sys.executable).parent / "bsm-remediate", *bundle, "--inventory", shop.inventory]
+        bundle = ["--policies", str(CHECKOUT / "policies"), "--playbooks", str(CHECKOUT / "playbooks")]
+        program = str(Path(sys.executable).parent / "bsm-remediate")
         child = children.start(
-            [*command, "serve", "--port", "0", "--goal", goal],
+            [program, *bundle, "--inventory", str(shop.inventory), "serve", "--port", "0", "--goal", goal],
             log=log,
             cwd=shop.folder,  # not the checkout: settings files and variables of the reader's own stay out of it
             environment=_environment(BSM_TOKEN=token, BSM_STATE_DIR=str(shop.folder / "state")),

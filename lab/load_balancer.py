@@ -106,14 +106,14 @@ def main() -> None:
     balancer = Balancer(given.backend)
     threading.Thread(target=balancer.watch, daemon=True).start()
     proxy = server(
-        *given.listen,
+        given.listen,
         {
             ("GET", "/healthz"): healthz,
             ("GET", "*"): lambda request: balancer.proxy("GET", request),
             ("POST", "*"): lambda request: balancer.proxy("POST", request),
         },
     )
-    admin = server(*given.admin, {("GET", "/backends"): balancer.listing, ("POST", "/backends"): balancer.change})
+    admin = server(given.admin, {("GET", "/backends"): balancer.listing, ("POST", "/backends"): balancer.change})
     serve(proxy, admin)
 
 

@@ -38,7 +38,7 @@ def main() -> None:
     options = parser(str(__doc__))
     options.add_argument("--historian", type=endpoint, metavar="ADDRESS:PORT", help="makes this the line's controller")
     given = options.parse_args()
-    serve(server(*given.listen, line(given.historian) if given.historian else historian()))
+    serve(server(given.listen, line(given.historian) if given.historian else historian()))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lab.shop import DISK_FAULT
 from lab.story import Story
 
 
-def account_of(story: Story, bundle: Bundle, breaks: Sequence[str]) -> Account:
+def account_of(story: Story, bundle: Bundle, goal: str, breaks: Sequence[str]) -> Account:
     """The durations of the real runs, all alternatives of a component together."""
     repairs = {}
     starts = []
@@ -26,7 +26,7 @@ def account_of(story: Story, bundle: Bundle, breaks: Sequence[str]) -> Account:
         repairs[component] = Repair(component=component, seconds=seconds, locks=locks)
     first = min((_time(start) for start in starts), default=story.began_at)
     lag = max(0.0, (first - story.began_at).total_seconds())
-    return Account(bundle=bundle, repairs=repairs, lag_s=lag, at=story.began_at)
+    return Account(bundle=bundle, repairs=repairs, goal=goal, lag_s=lag, at=story.began_at)
 
 
 def show_results(screen: Screen, account: Account, story: Story, breaks: Sequence[str]) -> None:
@@ -39,25 +39,31 @@ def show_results(screen: Screen, account: Account, story: Story, breaks: Sequenc
     lost, would_lose = account.loss(measured), account.loss(computed)
     table = Table(title="What the outage cost, by what customers met")
     table.add_column("service")
-    for title in ("minutes", f"{currency} lost", "minutes, first come (computed)", f"{currency}, first come (computed)"):
+    come_first = "first come (computed)"
+    for title in ("minutes", f"{currency} lost", f"minutes, {come_first}", f"{currency}, {come_first}"):
         table.add_column(title, justify="right")
     for service in sorted(measured, key=lambda one: -would_lose[one]):
         minutes, others = measured[service] / 60, computed[service] / 60
-        table.add_row(
-            service, f"{minutes:.2f}", f"{lost[service]:.2f}", f"{others:.2f}", f"{would_lose[service]:.2f}"
-        )
-    total, other = sum(lost.values()), sum(would_lose.values())
+        table.add_row(service, f"{minutes:.2f}", f"{lost[service]:.2f}", f"{others:.2f}", f"{would_lose[service]:.2f}")
     table.add_section()
-    table.add_row("together", "", f"{total:.2f}", "", f"{other:.2f}", style="bold")
+    table.add_row("together", "", f"{sum(lost.values()):.2f}", "", f"{sum(would_lose.values()):.2f}", style="bold")
+    if account.is_weighted:
+        weighted, others_weighted = account.total(lost), account.total(would_lose)
+        table.add_row(f"weighted by {account.goal}", "", f"{weighted:.2f}", "", f"{others_weighted:.2f}", style="bold")
     screen.table(table)
     screen.say(f"Order chosen:                {', '.join(chosen)}")
     screen.say(f"First come, first served:    {', '.join(come)}")
-    same = account.total(chosen)
+    screen.say(_in_words(account, chosen, come, account.total(lost)))
+
+
+def _in_words(account: Account, chosen: Sequence[str], come: Sequence[str], measured: float) -> str:
+    """The same computation for both orders, so that its error shows too."""
+    unit = account.bundle.currency + (f" weighted by goal {account.goal}" if account.is_weighted else "")
     mean = account.mean_total()
     average = f", the mean of all orders {mean:.2f}" if mean is not None else ""
-    screen.say(
-        f"Computed from the durations seen, the order chosen loses {same:.2f} {currency} (measured: {total:.2f}), "
-        f"first come {other:.2f}{average}."
+    return (
+        f"Computed from the durations seen, the order chosen loses {account.computed_total(chosen):.2f} {unit} "
+        f"(measured: {measured:.2f}), first come {account.computed_total(come):.2f}{average}."
     )
 
 

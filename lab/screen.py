@@ -146,9 +146,15 @@ def _services(picture: Picture) -> Table:
             Text(row["state"], style=_STYLE_OF_STATE.get(row["state"], "")),
             f"{row['loss_per_minute']:.2f}",
             ", ".join(row["causes"]),
-            Text("served", style="green") if outage.is_served else Text(f"turned away: {outage.error}"[:60], style="red"),
+            _customers(outage),
         )
     return table
+
+
+def _customers(outage: Outage) -> Text:
+    if outage.is_served:
+        return Text("served", style="green")
+    return Text(f"turned away: {outage.error}"[:60], style="red")
 
 
 def _plan(picture: Picture) -> Table:

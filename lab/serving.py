@@ -53,14 +53,14 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature of socketserver
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):  # a client that hangs up is no news
             print(f"request of {client_address}: {error!r}", file=sys.stderr, flush=True)
 
 
-def server(address: str, port: int, routes: Mapping[tuple[str, str], Route]) -> Server:
-    """An HTTP server bound to `address`:`port`; `routes` by method and first part of the path, `*` for all others."""
+def server(listen: tuple[str, int], routes: Mapping[tuple[str, str], Route]) -> Server:
+    """An HTTP server bound to `listen`; `routes` by method and first part of the path, `*` for all others."""
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
@@ -80,10 +80,10 @@ def server(address: str, port: int, routes: Mapping[tuple[str, str], Route]) -> 
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - BaseHTTPRequestHandler's signature
+        def log_message(self, *_: Any) -> None:
             return
 
-    return Server((address, port), Handler)
+    return Server(listen, Handler)
 
 
 def _answered(route: Route | None, request: Request) -> Answer:

@@ -22,6 +22,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 _LONGEST_FOLDER = 80
 """A unix socket's path may have 107 bytes."""
 DISK_FAULT = "database-disk"
+_RPC = "supervisor.rpcinterface:make_main_rpcinterface"
 FAULTS = (*(process.component for process in PROCESSES), DISK_FAULT)
 
 
@@ -46,7 +47,7 @@ class Shop:
             home.mkdir()
             config = home / "supervisord.conf"
             config.write_text(self._config(host, home))
-            command = [self._bin / "supervisord", "--nodaemon", "--configuration", config]
+            command = [str(self._bin / "supervisord"), "--nodaemon", "--configuration", str(config)]
             self._children.start(command, log=home / "supervisord.out", cwd=CHECKOUT, environment=_environment())
 
     def wait_until_healthy(self, timeout_s: float = 30.0) -> None:
@@ -87,19 +88,16 @@ class Shop:
 
     def supervisorctl(self, host: str, *arguments: str) -> str:
         """What `supervisorctl` says on `host`."""
-        config = self.folder / host / "supervisord.conf"
-        command = [self._bin / "supervisorctl", "-c", config, *arguments]
+        command = [str(self._bin / "supervisorctl"), "-c", str(self.folder / host / "supervisord.conf"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20).stdout
 
     def _config(self, host: str, home: Path) -> str:
         # Only the engine repairs: autorestart is off; startsecs 0, because every process is up when it listens.
         parts = [
-            "[supervisord]\n"
-            f"logfile={home}/supervisord.log\npidfile={home}/supervisord.pid\nchildlogdir={home}\n"
+            f"[supervisord]\nlogfile={home}/supervisord.log\npidfile={home}/supervisord.pid\nchildlogdir={home}",
             f"nodaemon=true\nsilent=true\n{'user=root' if os.geteuid() == 0 else ''}",
             f"[unix_http_server]\nfile={home}/s.sock\nchmod=0700",
-            "[rpcinterface:supervisor]\n"
-            "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
+            f"[rpcinterface:supervisor]\nsupervisor.rpcinterface_factory={_RPC}",
             f"[supervisorctl]\nserverurl=unix://{home}/s.sock",
         ]
         for process in PROCESSES:
@@ -138,8 +136,9 @@ def _environment() -> dict[str, str]:
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM, SIGHUP and SIGINT end this process by `KeyboardInterrupt`, so that everything is cleared away; SIGINT
-    is ignored in what a shell starts in the background, unless said otherwise.
+    """Let SIGTERM, SIGHUP and SIGINT end this process by `KeyboardInterrupt`, so that everything is cleared away.
+
+    SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
     """
 
     def interrupt(*_: object) -> None:

@@ -1,8 +1,9 @@
 """Key-value stores that speak lines over TCP (`PING`, `GET key`, `SET key value`, `ROLE`) and, on the same port, HTTP
 for health and promotion. As a cache it forgets; as a database it has a data folder, a role, and replicates.
 
-Only the primary takes writes, and only it listens on the floating address `--service`, so there can't be two: a promotion
-fails while the old primary still holds that address. A former primary that comes back finds the new one and follows it.
+Only the primary takes writes, and only it listens on the floating address `--service`, so there can't be two: a
+promotion fails while the old primary still holds that address. A former primary that comes back finds the new one and
+becomes its standby.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Cache:
     def put(self, key: str, value: str) -> None:
         self._values[key] = value
 
-    def replicate(self, key: str, value: str) -> None:
+    def replicate(self, key: str, value: str) -> None:  # noqa: ARG002 - as in a database
         raise Refused("a cache doesn't replicate")
 
     def promote(self) -> None:
@@ -123,7 +124,7 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.store = store
         super().__init__(address, _Conversation)
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 - socketserver's signature
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             print(f"{client_address}: {error!r}", file=sys.stderr, flush=True)

@@ -16,7 +16,12 @@ from lab.engine import Engine
 from lab.screen import Picture, Screen
 
 _ACTIVE = {"queued", "running", "verifying"}
-_ENDS = {"run.failed": "bold red", "run.escalated": "bold red", "run.rolled_back": "bold red", "run.cancelled": "yellow"}
+_ENDS = {
+    "run.failed": "bold red",
+    "run.escalated": "bold red",
+    "run.rolled_back": "bold red",
+    "run.cancelled": "yellow",
+}
 
 
 @dataclass(slots=True)
@@ -97,10 +102,12 @@ class Story:
     def _tell_plan(self, plan: dict[str, Any]) -> None:
         order = tuple(step["component"] for step in plan["steps"])
         if order and not _is_part_of(order, self._seen.plan):
-            self._tell_impact(plan)
+            if not self._seen.plan:
+                self._tell_impact(plan)
             started = [run for run in self.runs if run["state"] in _ACTIVE]
+            what = "changes" if self._seen.plan else f"by goal {plan['goal']}"
             self._seen.plan = (*(run["component"] for run in started), *order)
-            self._say(f"The plan (goal {plan['goal']}):", "bold")
+            self._say(f"The plan {what}:", "bold")
             for place, step in enumerate([*started, *plan["steps"]], start=1):
                 self._say(f"  {place}. {step['component']}: {step['playbook']}; {step['reason']}")
         held = frozenset(

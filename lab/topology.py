@@ -134,7 +134,7 @@ def inventory_text(network: Network, lab_dir: str) -> str:
         '    ansible_python_interpreter: "{{ ansible_playbook_python }}"',
         f"    lab_dir: {lab_dir}",
         "    service_manager: supervisor",
-        "    supervisor_ctl: \"{{ ansible_playbook_python | dirname }}/supervisorctl\"",
+        '    supervisor_ctl: "{{ ansible_playbook_python | dirname }}/supervisorctl"',
         '    supervisor_config: "{{ lab_dir }}/{{ inventory_hostname }}/supervisord.conf"',
         f"    lb_admin: http://{network.at('lb1', 'lb-admin')}",
         f'    standby_url: "http://{{{{ ansible_host }}}}:{PORT["database"]}"',

@@ -1,7 +1,8 @@
 """The shop's monitoring: asks every component twice a second, and tells the engine as an Alertmanager would.
 
-A component that doesn't answer gives `ProcessDown`; one that answers but lacks what it needs gives `ServiceErrors`, which
-is a symptom of something else; a shop without a standby gives `NoStandby`. Bodies are version 4 of Alertmanager's webhook.
+A component that doesn't answer gives `ProcessDown`; one that answers but lacks what it needs gives `ServiceErrors`,
+which is a symptom of something else; a shop without a standby gives `NoStandby`. Bodies are version 4 of Alertmanager's
+webhook.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lab.topology import PROCESSES, Network, Process
 
 EVERY_S = 0.5
 GROUP_WAIT_S = 1.0
-"""How long the first firing alert waits for others, as Alertmanager's `group_wait`: what breaks together arrives together."""
+"""How long the first firing alert waits for others, as Alertmanager's `group_wait`."""
 _NEVER_ENDED = "0001-01-01T00:00:00Z"
 _TIMEOUT_S = 5.0
 
@@ -88,7 +89,9 @@ def look(network: Network, process: Process) -> Alert | None:
     if ready.status == 200:
         return None
     severity = "critical" if process.kind == "line" else "warning"  # the others still serve what doesn't need it
-    return alert("ServiceErrors", severity, f"{process.component} answers {ready.status}: {ready.body.get('error', '')}")
+    return alert(
+        "ServiceErrors", severity, f"{process.component} answers {ready.status}: {ready.body.get('error', '')}"
+    )
 
 
 class Watch:
@@ -154,12 +157,13 @@ def post(url: str, token: str, body: dict[str, object]) -> bool:
         answer = connection.getresponse()
         if answer.status != 202:
             print(f"{url} answers {answer.status}: {answer.read()[:500]!r}", file=sys.stderr, flush=True)
-        return answer.status == 202
+        is_accepted = answer.status == 202
     except (OSError, http.client.HTTPException) as error:
         print(f"{url}: {error}", file=sys.stderr, flush=True)
         return False
     finally:
         connection.close()
+    return is_accepted
 
 
 def main() -> None:

@@ -9,18 +9,19 @@ def main() -> None:
     options = parser(str(__doc__))
     options.add_argument("--api", type=endpoint, required=True, metavar="ADDRESS:PORT")
     given = options.parse_args()
+    address, port = given.api
 
     def search(_: Request) -> Answer:
-        return Answer(200, {"page": "search", "found": ask(*given.api, "/products")})
+        return Answer(200, {"page": "search", "found": ask(address, port, "/products")})
 
     def checkout(_: Request) -> Answer:
-        return Answer(200, {"page": "thanks", "order": ask(*given.api, "/orders", method="POST")})
+        return Answer(200, {"page": "thanks", "order": ask(address, port, "/orders", method="POST")})
 
     def orders(_: Request) -> Answer:
-        return Answer(200, {"page": "orders", "latest": ask(*given.api, "/orders")})
+        return Answer(200, {"page": "orders", "latest": ask(address, port, "/orders")})
 
     def ready(_: Request) -> Answer:
-        return Answer(200, {"api": ask(*given.api, "/ready")})
+        return Answer(200, {"api": ask(address, port, "/ready")})
 
     routes = {
         ("GET", "/healthz"): healthz,
@@ -29,7 +30,7 @@ def main() -> None:
         ("POST", "/checkout"): checkout,
         ("GET", "/orders"): orders,
     }
-    serve(server(*given.listen, routes))
+    serve(server(given.listen, routes))
 
 
 if __name__ == "__main__":
