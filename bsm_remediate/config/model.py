@@ -243,8 +243,8 @@ class MapReader:
 
 def _way_round(rollup: RollUp, cycle: frozenset[NodeId]) -> tuple[NodeId, ...]:
     """One way round through `cycle`, which begins and ends at the same node."""
-    import networkx
+    import networkx as nx
 
-    graph = networkx.DiGraph((node, child) for node in sorted(cycle) for child in rollup.requirements(node))
-    edges = networkx.find_cycle(graph.subgraph(cycle), min(cycle))
+    graph = nx.DiGraph((node, child) for node in sorted(cycle) for child in rollup.requirements(node))
+    edges = nx.find_cycle(graph.subgraph(cycle), min(cycle))
     return (*(start for start, _ in edges), edges[0][0])
