@@ -45,10 +45,11 @@ def assess(
         states=states,
         signals=signals,
         loss={node: one.weighted_loss_per_minute for node, one in services.items() if one.state is not State.OK},
+        blame=rollup.blame(failing_own),
     )
     symptomatic = symptoms(rollup, failing)
     causes = root_causes(rollup, failing, symptomatic, skew=bundle.settings.skew)
-    named = _named_causes(rollup, causes)
+    named = _named_causes(causes)
     return Impact(
         own=failing_own,
         states=states,
@@ -79,11 +80,11 @@ def _service_impact(bundle: Bundle, node: NodeId, state: State, *, at: datetime,
     )
 
 
-def _named_causes(rollup: RollUp, causes: Sequence[RootCause]) -> dict[NodeId, tuple[NodeId, ...]]:
-    """Service → its causes, likeliest first; suspects only where nothing else explains it."""
+def _named_causes(causes: Sequence[RootCause]) -> dict[NodeId, tuple[NodeId, ...]]:
+    """What fails → its causes, likeliest first; suspects only where nothing else explains it."""
     named: dict[NodeId, list[NodeId]] = {}
     for cause in causes:
-        for node in rollup.cone([cause.component]):
-            if node in rollup.service_map.services and not (cause.suspect and named.get(node)):
+        for node in cause.explains:
+            if not (cause.suspect and named.get(node)):
                 named.setdefault(node, []).append(cause.component)
     return {node: tuple(found) for node, found in named.items()}

@@ -29,6 +29,12 @@ class Failing:
     """By component."""
     loss: Mapping[NodeId, float]
     """Weighted loss per minute of each failing service."""
+    blame: Mapping[NodeId, frozenset[NodeId]]
+    """Each failing node → what makes it fail, directly or through others."""
+
+    def explained_by(self, cause: NodeId) -> tuple[NodeId, ...]:
+        """What fails because of `cause`."""
+        return tuple(sorted(node for node, blamed in self.blame.items() if cause in blamed))
 
 
 def symptoms(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
@@ -97,13 +103,13 @@ def root_causes(
     ]
     onsets = {node: _onset(failing.signals.get(node, ())) for node in real}
     first = min((onset for onset in onsets.values() if onset is not None), default=None)
-    causes = [_cause(rollup, failing, node, down, _lateness(onsets[node], first, skew)) for node in real]
+    causes = [_cause(failing, node, down, _lateness(onsets[node], first, skew)) for node in real]
     causes.sort(key=lambda cause: (-cause.score, cause.component))
     return (*causes, *(_suspect(rollup, node, down) for node in suspects(rollup, failing)))
 
 
-def _cause(rollup: RollUp, failing: Failing, node: NodeId, down: set[NodeId], lateness: float) -> RootCause:
-    explains = tuple(sorted(down & (rollup.cone([node]) - {node})))
+def _cause(failing: Failing, node: NodeId, down: set[NodeId], lateness: float) -> RootCause:
+    explains = failing.explained_by(node)
     loss_all = sum(failing.loss.values())
     loss_here = sum(failing.loss.get(one, 0.0) for one in explains)
     share_of_loss = loss_here / loss_all if loss_all else 1.0

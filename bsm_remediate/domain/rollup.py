@@ -52,6 +52,18 @@ class _CompiledGate:
                     fine += weight
         return 2 if up < self.need else 1 if fine < self.comfortable else 0
 
+    def blamed(self, levels: Levels) -> Iterator[NodeId]:
+        """The nodes that make this gate as bad as it is: those seen as that bad, and no bystanders."""
+        bad = self.level(levels)
+        if not bad:
+            return
+        for child, _, seen in self.edges:
+            if isinstance(child, _CompiledGate):
+                if seen[child.level(levels)] >= bad:
+                    yield from child.blamed(levels)
+            elif seen[levels.get(child, 0)] >= bad:
+                yield child
+
     def fatal(self, levels: Levels, fatal: Mapping[NodeId, frozenset[NodeId]]) -> frozenset[NodeId]:
         """Components any one of whose failure would make this gate, not down now, down."""
         up = 0
@@ -184,6 +196,17 @@ class RollUp:
         if waiting:
             self._settle_cycle(waiting, failing, found)
         return found
+
+    def blame(self, own: Mapping[NodeId, State]) -> dict[NodeId, frozenset[NodeId]]:
+        """Each node that isn't ok → everything below it that makes it so, directly or through others. What fails beside
+        it without a part in it (behind redundancy, or a soft dependency) is left out. Unknown counts as down.
+        """
+        levels = self._ends(own)[1]
+        direct = {
+            node: tuple(dict.fromkeys(gate.blamed(levels))) if (gate := self._gates.get(node)) is not None else ()
+            for node in levels
+        }
+        return {node: frozenset(_reached([node], direct) - {node}) for node in levels}
 
     def single_failures(
         self, services: Iterable[NodeId], own: Mapping[NodeId, State]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import threading
 import uuid
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class AnsibleCommandProber:
         self._state = state.absolute()
         self._clock = clock
         self._redact = Redactor(project.secrets())
+        self._guard = threading.Lock()
+        self._swept = False
 
     def look(self, check: Check, component: Component) -> Observation:
         """Whether the command succeeds on the component's host. About 1 s, at most `TIME_LIMIT_S`; never raises."""
@@ -49,6 +52,16 @@ class AnsibleCommandProber:
             holds, detail = False, str(error)
         return Observation(check=check, at=self._clock.now(), holds=holds, detail=one_line(self._redact(detail)))
 
+    def _sweep(self) -> None:
+        """Once per engine: remove what the checks of an engine that was killed have left."""
+        with self._guard:
+            if self._swept or not (self._state / "checks").is_dir():
+                return
+            self._swept = True
+            for path in (self._state / "checks").iterdir():
+                if not RunFolder(path).is_alive():
+                    shutil.rmtree(path, ignore_errors=True)
+
     def _run(self, line: str, host: str) -> tuple[bool, str]:
         argv = shlex.split(line)
         if not argv:
@@ -57,6 +70,7 @@ class AnsibleCommandProber:
             self._project.inventory, cache=self._state / "cache", now=self._clock.now(), project=self._project
         )
         assert_exact_hosts((host,), inventory)
+        self._sweep()
         folder = RunFolder.fresh(self._state / "checks", str(uuid.uuid4()))
         try:
             folder.write_variables(written({"check_argv": list(argv)}))

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from ansible_runner.exceptions import AnsibleRunnerException
+from pexpect.exceptions import ExceptionPexpect
+
 from bsm_remediate.adapters.ansible.events import Account, one_line
 from bsm_remediate.adapters.ansible.folder import RunFolder
 from bsm_remediate.adapters.ansible.inert import run_variables
@@ -79,11 +82,16 @@ class AnsibleExecutor:
             launch, folder = self._prepared(call)
         except (ValueError, OSError, InventoryUnreadable) as refused:
             return self._result(PlaybookOutcome.NOT_STARTED, self._redact(one_line(str(refused))), begin)
+        account = Account(run=call.run, attempt=call.attempt, redact=self._redact, tell=on_event)
         try:
-            account = Account(run=call.run, attempt=call.attempt, redact=self._redact, tell=on_event)
             ended = launch.carry_out(folder, account, cancelled=cancelled, redact=self._redact)
             outcome, reason = classify(ended, call.hosts)
             return self._result(outcome, self._redact(reason), begin, ended=ended, folder=folder)
+        except (OSError, AnsibleRunnerException, ExceptionPexpect) as error:
+            # A full disk, no more processes: all that had been started has been ended by now.
+            outcome = PlaybookOutcome.DIED if account.begun else PlaybookOutcome.NOT_STARTED
+            reason = f"ansible-runner could not carry it out: {error}"
+            return self._result(outcome, self._redact(one_line(reason)), begin, folder=folder)
         finally:
             with self._guard:
                 self._under_way.discard(folder.path)
@@ -161,7 +169,7 @@ class AnsibleExecutor:
             self._swept = True
         for path in self._folders():
             folder = RunFolder(path)
-            if not folder.is_alive():
+            if (path / "env").exists() and not folder.is_alive():
                 folder.drop_secrets()
                 self._redact.clean_files(folder.artifacts)
 

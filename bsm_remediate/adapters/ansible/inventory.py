@@ -57,12 +57,11 @@ def read_inventory(
 def _listed(paths: Sequence[Path], project: AnsibleProject) -> Mapping[str, Any]:
     inventories = [part for path in paths for part in ("-i", str(path.absolute()))]
     command = [project.program("ansible-inventory"), *project.options(), *inventories, "--list"]
-    command = [part for part in command if part != "--private-key"] if project.private_key is None else command
     redact = Redactor(project.secrets())
     try:
         done = subprocess.run(
             command,
-            cwd=project.project,
+            cwd=project.folder,
             env={**project.environ(), "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

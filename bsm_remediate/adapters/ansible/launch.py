@@ -12,7 +12,6 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-import pexpect
 from ansible_runner.interface import init_runner
 from ansible_runner.utils import get_callback_dir
 
@@ -51,7 +50,7 @@ class Launch:
         stopping = _Stopping(cancelled, self.time_limit_s)
         try:
             runner = self._runner(folder, account, stopping)
-            self._run(runner)
+            runner.run()
         finally:
             folder.end()
             if not folder.wait_until_over(_ENDING_S):
@@ -69,18 +68,12 @@ class Launch:
             last_words=one_line(folder.last_words()),
         )
 
-    def _run(self, runner: Any) -> None:
-        try:
-            runner.run()
-        except pexpect.TIMEOUT:
-            # A daemon that the playbook left holds the terminal: the end of output never comes. The process has ended.
-            runner.rc = runner.rc if runner.rc is not None else 0
-
     def _runner(self, folder: RunFolder, account: Account, stopping: Callable[[], bool]) -> Any:
-        options = [*self.project.options(), *(["--check", "--diff"] if self.check_mode else [])]
+        options = [*self.project.options(), *self.project.connection_options()]
+        options += ["--check", "--diff"] if self.check_mode else []
         runner = init_runner(
             private_data_dir=str(folder.path),
-            project_dir=str((self.project.project or self.playbook.parent).absolute()),
+            project_dir=str(self.project.folder),
             playbook=str(self.playbook),
             inventory=[str(path.absolute()) for path in self.project.inventory] or None,
             limit=",".join(self.hosts),

@@ -47,10 +47,18 @@ class AnsibleProject:
         own = self.project / "ansible.cfg" if self.project is not None else None
         return own.absolute() if own is not None and own.is_file() else _OWN_CONFIG
 
+    @property
+    def folder(self) -> Path:
+        """Where commands run: the project's folder, else where the engine was started."""
+        return (self.project or Path()).absolute()
+
     def options(self) -> list[str]:
         """What every Ansible program gets on its command line, besides the inventories."""
-        options = [part for vault_id in self.vault_ids for part in ("--vault-id", vault_id)]
-        return options + (["--private-key", str(self.private_key.absolute())] if self.private_key is not None else [])
+        return [part for vault_id in self.vault_ids for part in ("--vault-id", vault_id)]
+
+    def connection_options(self) -> list[str]:
+        """What programs get that log in on hosts."""
+        return ["--private-key", str(self.private_key.absolute())] if self.private_key is not None else []
 
     def environ(self, engine: Mapping[str, str] = os.environ) -> dict[str, str]:
         """The environment of a child: an allow-list of the engine's, and ours."""
@@ -80,5 +88,5 @@ class AnsibleProject:
             said = config.get("defaults", key, fallback=default)
         except configparser.Error:
             said = default  # Ansible itself will say what is wrong with the file
-        folders = [part.strip() for part in said.replace("{{CWD}}", str(self.project)).split(":") if part.strip()]
+        folders = [part.strip() for part in said.replace("{{CWD}}", str(self.folder)).split(":") if part.strip()]
         return ":".join([str(ours), *(str(self.config.parent / Path(one).expanduser()) for one in folders)])
