@@ -55,10 +55,9 @@ class AnsibleCommandProber:
     def _sweep(self) -> None:
         """Once per engine: remove what the checks of an engine that was killed have left."""
         with self._guard:
-            if self._swept or not (self._state / "checks").is_dir():
-                return
+            left = [] if self._swept else list((self._state / "checks").glob("*"))
             self._swept = True
-            for path in (self._state / "checks").iterdir():
+            for path in left:
                 if not RunFolder(path).is_alive():
                     shutil.rmtree(path, ignore_errors=True)
 

@@ -119,8 +119,8 @@ class AnsibleExecutor:
         self._await_earlier_attempts(call)
         with self._guard:
             folder = RunFolder.fresh(self._runs, f"{call.run}.{call.attempt}")
+            folder.write_variables(variables)
             self._under_way.add(folder.path)
-        folder.write_variables(variables)
         return launch, folder
 
     def _playbook(self, name: str) -> Path:

@@ -61,7 +61,9 @@ def _without_recap(ended: Ended) -> tuple[PlaybookOutcome, str]:
     said = f": {ended.last_words}" if ended.last_words else ""
     if not ended.begun and code is not None and 0 < code < _SIGNALLED:
         return PlaybookOutcome.NOT_STARTED, f"ansible-playbook refused it (exit code {code}){said}"
-    how = f"killed by signal {code - _SIGNALLED}" if code is not None and code > _SIGNALLED else f"exit code {code}"
+    how = "no exit code" if code is None else f"exit code {code}"
+    if code is not None and code > _SIGNALLED:
+        how = f"killed by signal {code - _SIGNALLED}"
     after = f"after {_tasks(ended.tasks)}, without statistics"
     return (
         PlaybookOutcome.DIED,
