@@ -12,7 +12,7 @@ from typing import Self
 
 from lab.serving import die_with_parent
 
-_GRACE_S = 8.0
+_GRACE_S = 4.0
 
 
 class Children:
