@@ -20,6 +20,9 @@ Levels = Mapping[NodeId, Level]
 """Nodes that are not ok; all others are at level 0."""
 
 _CompiledEdge = tuple["NodeId | _CompiledGate", int, tuple[Level, Level, Level]]
+_Worsening = Mapping[Level, Mapping[NodeId, frozenset[NodeId]]]
+"""Level → node below it → the components any one of whose failure would lift the node to it."""
+_NONE: frozenset[NodeId] = frozenset()
 
 
 class _CompiledGate:
@@ -64,20 +67,38 @@ class _CompiledGate:
             elif seen[levels.get(child, 0)] >= bad:
                 yield child
 
-    def fatal(self, levels: Levels, fatal: Mapping[NodeId, frozenset[NodeId]]) -> frozenset[NodeId]:
-        """Components any one of whose failure would make this gate, not down now, down."""
-        up = 0
+    def takes_degraded_for_down(self) -> bool:
+        return any(
+            seen[1] == 2 or (isinstance(child, _CompiledGate) and child.takes_degraded_for_down())
+            for child, _, seen in self.edges
+        )
+
+    def worsening(self, levels: Levels, limit: Level, found: _Worsening) -> frozenset[NodeId]:
+        """Components any one of whose failure would lift this gate, below `limit` now, to it."""
+        standing = 0
         lost: dict[NodeId, int] = {}
         for child, weight, seen in self.edges:
-            is_gate = isinstance(child, _CompiledGate)
-            if seen[child.level(levels) if is_gate else levels.get(child, 0)] == 2:  # type: ignore[union-attr,arg-type]
+            level = child.level(levels) if isinstance(child, _CompiledGate) else levels.get(child, 0)
+            if seen[level] >= limit:
                 continue
-            up += weight
-            if seen[2] == 2:
-                killers = child.fatal(levels, fatal) if is_gate else fatal.get(child, frozenset())  # type: ignore[union-attr,arg-type]
-                for killer in killers:
-                    lost[killer] = lost.get(killer, 0) + weight
-        return frozenset(killer for killer, weight in lost.items() if up - weight < self.need)
+            standing += weight
+            for killer in self._lifting(child, levels, limit, seen, found):
+                lost[killer] = lost.get(killer, 0) + weight
+        enough = self.need if limit == 2 else self.comfortable
+        lifting = frozenset(killer for killer, weight in lost.items() if standing - weight < enough)
+        return lifting if limit == 2 else lifting | self.worsening(levels, 2, found)
+
+    @staticmethod
+    def _lifting(
+        child: NodeId | _CompiledGate, levels: Levels, limit: Level, seen: tuple[Level, Level, Level], found: _Worsening
+    ) -> set[NodeId]:
+        """Components whose failure would make the gate see `child` at `limit`."""
+        lifting: set[NodeId] = set()
+        for reached, of_nodes in found.items():
+            if seen[reached] >= limit:
+                is_gate = isinstance(child, _CompiledGate)
+                lifting |= child.worsening(levels, reached, found) if is_gate else of_nodes.get(child, _NONE)  # type: ignore[union-attr,arg-type]
+        return lifting
 
 
 class RollUp:
@@ -218,21 +239,30 @@ class RollUp:
         levels = self._ends(own)[0]
         wanted = [service for service in services if levels.get(service, 0) < 2]
         order = self.in_order(self.foundation(wanted))
-        fatal: dict[NodeId, frozenset[NodeId]] = {}
+        has_cycles = not self._cycle_of.keys().isdisjoint(order)
+        found: dict[Level, dict[NodeId, frozenset[NodeId]]] = {limit: {} for limit in self._limits}
         changed = True
         while changed:
             changed = False
             for node in order:
-                if levels.get(node, 0) == 2:
-                    continue
-                gate = self._gates.get(node)
-                killers = gate.fatal(levels, fatal) if gate is not None else frozenset()
-                if node in self.service_map.components:
-                    killers |= {node}
-                if killers != fatal.get(node):
-                    fatal[node] = killers
-                    changed = not self._cycle_of.keys().isdisjoint(order)
-        return {service: tuple(sorted(fatal[service])) for service in wanted if fatal.get(service)}
+                for limit, of_nodes in found.items():
+                    killers = self._killers(node, levels, limit, found)
+                    if killers != of_nodes.get(node, _NONE):
+                        of_nodes[node] = killers
+                        changed = has_cycles
+        return {service: tuple(sorted(found[2][service])) for service in wanted if found[2].get(service)}
+
+    def _killers(self, node: NodeId, levels: Levels, limit: Level, found: _Worsening) -> frozenset[NodeId]:
+        if levels.get(node, 0) >= limit:
+            return _NONE
+        gate = self._gates.get(node)
+        killers = gate.worsening(levels, limit, found) if gate is not None else _NONE
+        return killers | {node} if node in self.service_map.components else killers
+
+    @cached_property
+    def _limits(self) -> tuple[Level, ...]:
+        """What `single_failures` must follow: degradation only where some formula takes it for an outage."""
+        return (1, 2) if any(gate.takes_degraded_for_down() for gate in self._gates.values()) else (2,)
 
     def _ends(self, own: Mapping[NodeId, State]) -> tuple[Levels, Levels, Levels]:
         """Levels with the unknown as ok, with the unknown as down (the same object when nothing is unknown), and those
