@@ -1,0 +1,208 @@
+"""The roll-up against an oracle that is slow and obvious: every formula applied to everything until nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bsm_remediate.domain.formula import Edge, Gate, Impact
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.service_map import Component, Service, ServiceMap
+from bsm_remediate.domain.state import LEVELS, Level, State
+from bsm_remediate.testing.builders import component, service, service_map
+
+MODERATELY = settings(max_examples=150, deadline=None)
+SIX_MAPS = [Impact(degraded=one, down=two) for one in range(3) for two in range(one, 3)]
+
+
+@dataclass(frozen=True)
+class World:
+    """A map, with own states of some of its components."""
+
+    map: ServiceMap
+    own: Mapping[NodeId, State]
+
+
+@st.composite
+def gates(draw: st.DrawFn, ids: list[NodeId], depth: int = 2) -> Gate:
+    number = draw(st.integers(1, 4))
+    edges = []
+    for _ in range(number):
+        inner = depth > 0 and draw(st.integers(0, 4)) == 0
+        edges.append(
+            Edge(
+                child=draw(gates(ids, depth - 1)) if inner else draw(st.sampled_from(ids)),
+                weight=Fraction(draw(st.sampled_from(["1", "1", "2", "0.1", "0.7"]))),
+                impact=draw(st.sampled_from(SIX_MAPS)),
+            )
+        )
+    total = sum((edge.weight for edge in edges), Fraction(0))
+    quarters = st.integers(1, 4)
+    return Gate(children=tuple(edges), need=total * draw(quarters) / 4, comfortable=total * draw(quarters) / 4)
+
+
+@st.composite
+def worlds(draw: st.DrawFn, states: tuple[State, ...] = tuple(State), *, cyclic: bool = True) -> World:
+    components = [NodeId(f"c{one}") for one in range(draw(st.integers(1, 6)))]
+    services = [NodeId(f"s{one}") for one in range(draw(st.integers(1, 4)))]
+    everything = components + services
+    nodes: list[Component | Service] = []
+    for place, node in enumerate(everything):
+        ids = everything if cyclic else everything[:place]
+        if node in services:
+            nodes.append(service(node, requires=draw(gates(ids or components[:1]))))
+        else:
+            nodes.append(component(node, requires=draw(gates(ids)) if ids and place % 2 else None))
+    own = draw(st.dictionaries(st.sampled_from(components), st.sampled_from(states)))
+    return World(map=service_map(*nodes), own=own)
+
+
+# --- the oracle ------------------------------------------------------------------------------------------------------
+
+
+def formula_level(gate: Gate, levels: Mapping[NodeId, Level]) -> Level:
+    """DESIGN 5.1: down when too little is not down, else degraded when too little is ok, else ok."""
+    seen = []
+    for edge in gate.children:
+        level = formula_level(edge.child, levels) if isinstance(edge.child, Gate) else levels[edge.child]
+        seen.append((edge.weight, [0, edge.impact.degraded, edge.impact.down][level]))
+    if sum(weight for weight, level in seen if level < 2) < gate.need:
+        return 2
+    return 1 if sum(weight for weight, level in seen if level < 1) < gate.comfortable else 0
+
+
+def levels_of(map_: ServiceMap, own: Mapping[NodeId, Level]) -> dict[NodeId, Level]:
+    """From ok for everything, until nothing changes."""
+    nodes: list[NodeId] = [*map_.components, *map_.services]
+    levels: dict[NodeId, Level] = dict.fromkeys(nodes, 0)
+    while True:
+        after = {}
+        for node in nodes:
+            gate = map_.requires(node)
+            after[node] = max(own.get(node, 0), formula_level(gate, levels) if gate is not None else 0)
+        if after == levels:
+            return levels
+        levels = after
+
+
+def states_of(world: World) -> dict[NodeId, State]:
+    """With the unknown ok, with the unknown down, and each time beside what maintenance alone makes of it."""
+    as_level = {State.OK: 0, State.DEGRADED: 1, State.DOWN: 2, State.MAINTENANCE: 2}
+    planned = levels_of(world.map, {node: 2 for node, state in world.own.items() if state is State.MAINTENANCE})
+    ends = []
+    for unknown in (0, 2):
+        both = levels_of(world.map, {node: as_level.get(state, unknown) for node, state in world.own.items()})
+        ends.append(
+            {
+                node: State.MAINTENANCE if planned[node] and planned[node] == level else LEVELS[level]
+                for node, level in both.items()
+            }
+        )
+    low, high = ends
+    return {node: low[node] if low[node] is high[node] else State.UNKNOWN for node in low}
+
+
+# --- the properties --------------------------------------------------------------------------------------------------
+
+
+@MODERATELY
+@given(worlds())
+def test_states_are_those_of_the_naive_fixed_point(world: World) -> None:
+    found = RollUp(world.map).states(world.own)
+    for node, state in states_of(world).items():
+        assert found.get(node, State.OK) is state
+
+
+@MODERATELY
+@given(worlds(), st.data())
+def test_a_component_that_gets_worse_never_makes_anything_better(world: World, data: st.DataObject) -> None:
+    levels = {node: data.draw(st.integers(0, 2)) for node in world.map.components}
+    worse = {node: data.draw(st.integers(level, 2)) for node, level in levels.items()}
+    rollup = RollUp(world.map)
+    before, after = rollup.levels(levels), rollup.levels(worse)
+    assert all(after.get(node, 0) >= level for node, level in before.items())
+
+
+@MODERATELY
+@given(worlds())
+def test_names_play_no_part(world: World) -> None:
+    nodes = [*world.map.components, *world.map.services]
+    renamed = {node: NodeId(f"n{len(nodes) - place:02}") for place, node in enumerate(nodes)}
+
+    def gate_of(gate: Gate) -> Gate:
+        return Gate(
+            children=tuple(
+                Edge(
+                    child=gate_of(edge.child) if isinstance(edge.child, Gate) else renamed[edge.child],
+                    weight=edge.weight,
+                    impact=edge.impact,
+                )
+                for edge in gate.children
+            ),
+            need=gate.need,
+            comfortable=gate.comfortable,
+        )
+
+    turned: list[Component | Service] = []
+    for node in reversed(nodes):
+        gate = world.map.requires(node)
+        if node in world.map.components:
+            turned.append(component(renamed[node], requires=gate_of(gate) if gate is not None else None))
+        elif gate is not None:
+            turned.append(service(renamed[node], requires=gate_of(gate)))
+    other = RollUp(service_map(*turned)).states({renamed[node]: state for node, state in world.own.items()})
+    assert other == {renamed[node]: state for node, state in RollUp(world.map).states(world.own).items()}
+
+
+@MODERATELY
+@given(worlds())
+def test_nothing_outside_the_cone_of_what_fails_is_touched(world: World) -> None:
+    rollup = RollUp(world.map)
+    failing = [node for node, state in world.own.items() if state is not State.OK]
+    naive = {node for node, state in states_of(world).items() if state is not State.OK}
+    assert naive <= rollup.cone(failing)
+    assert (
+        all(failing_one in rollup.foundation([node]) for node in naive for failing_one in failing) or len(failing) != 1
+    )
+
+
+@MODERATELY
+@given(worlds())
+def test_whatever_the_unknown_turn_out_to_be_the_state_lies_within_what_was_said(world: World) -> None:
+    rollup = RollUp(world.map)
+    said = rollup.states(world.own)
+    for truth in (State.OK, State.DEGRADED, State.DOWN):
+        known = {node: truth if state is State.UNKNOWN else state for node, state in world.own.items()}
+        real = rollup.states(known)
+        for node in (*world.map.components, *world.map.services):
+            if said.get(node, State.OK) is not State.UNKNOWN:
+                assert real.get(node, State.OK) is said.get(node, State.OK)
+
+
+@MODERATELY
+@given(worlds((State.DEGRADED, State.DOWN, State.MAINTENANCE, State.UNKNOWN)))
+def test_a_service_is_at_risk_of_exactly_those_components_whose_failure_takes_it_down(world: World) -> None:
+    as_level = {State.DEGRADED: 1, State.DOWN: 2, State.MAINTENANCE: 2, State.UNKNOWN: 0}
+    own = {node: as_level[state] for node, state in world.own.items()}
+    now = levels_of(world.map, own)
+    expected = {}
+    for node in world.map.services:
+        killers = tuple(sorted(one for one in world.map.components if levels_of(world.map, {**own, one: 2})[node] == 2))
+        if now[node] < 2 and killers:
+            expected[node] = killers
+    assert RollUp(world.map).single_failures(list(world.map.services), world.own) == expected
+
+
+@MODERATELY
+@given(worlds(cyclic=False))
+def test_without_cycles_the_formula_alone_is_what_the_requirements_make_of_it(world: World) -> None:
+    rollup = RollUp(world.map)
+    assert rollup.cycles() == []
+    for node in world.map.components:
+        alone = World(map=world.map, own={one: state for one, state in world.own.items() if one != node})
+        assert rollup.requires_state(node, world.own) is states_of(alone)[node]
