@@ -16,8 +16,8 @@ from bsm_remediate.testing.local_ansible import NEW_YEAR, LocalAnsible, a_call
 
 def _ansible(root: Path) -> Executor:
     local = LocalAnsible(root)
-    local.write_playbook("good.yml", "- name: Touch nothing\n  ansible.builtin.command: 'true'")
-    local.write_playbook("bad.yml", "- name: Break\n  ansible.builtin.command: 'false'")
+    local.write_playbook("good.yml", "- name: Say it\n  ansible.builtin.debug: {msg: hello}\n  changed_when: true")
+    local.write_playbook("bad.yml", "- name: Break\n  ansible.builtin.fail: {msg: broken}")
     local.write_playbook("endless.yml", "- name: Sleep\n  ansible.builtin.command: sleep 60")
     local.write_playbook("elsewhere.yml", "- name: Nobody\n  ansible.builtin.command: 'true'", hosts="web*")
     return local.executor()
@@ -35,10 +35,10 @@ def _simulated(_root: Path) -> Executor:
     return executor
 
 
-@pytest.fixture(params=[_ansible, _simulated], ids=["ansible", "simulated"])
-def executor(request: pytest.FixtureRequest, tmp_path: Path) -> Executor:
+@pytest.fixture(params=[_ansible, _simulated], ids=["ansible", "simulated"], scope="module")
+def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Executor:
     build: Callable[[Path], Executor] = request.param
-    return build(tmp_path)
+    return build(tmp_path_factory.mktemp("project"))
 
 
 def _carry_out(executor: Executor, playbook: str, *, hosts: tuple[str, ...] = ("h1",)) -> PlaybookResult:
@@ -65,10 +65,10 @@ def test_a_failing_task_fails_the_run(executor: Executor) -> None:
 
 
 def test_a_hanging_playbook_ends_at_its_time_limit(executor: Executor) -> None:
-    call = a_call("endless.yml", time_limit_s=2)
+    call = a_call("endless.yml", time_limit_s=1.5)
     result = executor.execute(call, on_event=lambda _: None, cancelled=lambda: False)
     assert result.outcome is PlaybookOutcome.TIMED_OUT
-    assert 2 <= result.duration_s < 8
+    assert 1.5 <= result.duration_s < 8
     assert result.exit_code is None
 
 
