@@ -63,10 +63,10 @@ def play(screen: Screen, folder: Path, children: Children, *, goal: str, breaks:
     shop = open_shop(children, folder)
     screen.say("Starting the engine (bsm-remediate serve) and the shop's monitoring ...")
     engine = Engine.start(children, shop, goal=goal, token=secrets.token_urlsafe(24))
+    engine.watch(children, shop)
+    engine.follow()
     customers = Customers(shop.network)
     customers.start()
-    engine.follow()
-    engine.watch(children, shop)
     _wait_until_all_is_well(engine, customers)
     took = time.monotonic() - began
     screen.say(f"All is well after {took:.0f} s: customers are served, nothing alerts.", style="green")

@@ -52,7 +52,7 @@ class Engine:
         """Start the shop's monitoring, which tells this engine."""
         webhook = f"{self.url}/api/v1/webhooks/alertmanager"
         command = [sys.executable, "-m", "lab.watch", "--network", str(shop.network.number), "--webhook", webhook]
-        environment = _environment(BSM_TOKEN=self._token)
+        environment = _environment(BSM_TOKEN=self._token, BSM_LAB_DIR=str(shop.folder))
         children.start(command, log=shop.folder / "watch.log", cwd=CHECKOUT, environment=environment)
 
     def wait_until_ready(self, deadline: float) -> None:

@@ -48,7 +48,9 @@ class Shop:
             config = home / "supervisord.conf"
             config.write_text(self._config(host, home))
             command = [str(self._bin / "supervisord"), "--nodaemon", "--configuration", str(config)]
-            self._children.start(command, log=home / "supervisord.out", cwd=CHECKOUT, environment=_environment())
+            self._children.start(
+                command, log=home / "supervisord.out", cwd=CHECKOUT, environment=_environment(self.folder)
+            )
 
     def wait_until_healthy(self, timeout_s: float = 30.0) -> None:
         """Until every process answers and has what it needs. Raises `RuntimeError` naming those that don't."""
@@ -131,8 +133,10 @@ def open_shop(children: Children, folder: Path) -> Shop:
     return shop
 
 
-def _environment() -> dict[str, str]:
-    return {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
+def _environment(folder: Path) -> dict[str, str]:
+    """Of the supervisors and all that they start; the folder marks them as this lab's."""
+    passed = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {"PATH": os.defpath, **passed, "LC_ALL": "C.UTF-8", "BSM_LAB_DIR": str(folder)}
 
 
 def end_on_signals() -> None:
