@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
@@ -86,6 +87,9 @@ def order(
     return ordered
 
 
+_NONE: frozenset[RepairJob] = frozenset()
+
+
 def _work(jobs: frozenset[RepairJob]) -> float:
     return max(sum(job.work_s for job in jobs), _LEAST_WORK_S)
 
@@ -100,40 +104,41 @@ class _Search:
         self._now = rollup.levels(own)
         self._final = rollup.levels({node: level for node, level in own.items() if node not in self._job_of})
         self._needed: dict[NodeId, frozenset[RepairJob]] = {}
-        self._open: set[NodeId] = set()
+        bottom_up = rollup.in_order(self._now)
+        in_cycles = sum(1 for node in bottom_up if rollup.cycle_of(node))
+        for _ in range(1 + in_cycles):  # members of a cycle need what the others need: again, until nothing changes
+            before = dict(self._needed)
+            self._needed.update((node, self._needs(node)) for node in bottom_up)
+            if self._needed == before:
+                break
 
     def offers(self, worth: Mapping[NodeId, Worth]) -> list[tuple[NodeId, frozenset[RepairJob], float]]:
         """Each service that jobs can improve, with those jobs and the weighted loss per minute that they stop."""
         found = []
         for service in sorted(self._now.keys() & worth.keys()):
             gain = _stopped(worth[service], self._now.get(service, 0), self._final.get(service, 0))
-            needed = self._needs(service)
+            needed = self._needed.get(service)
             if needed and gain > 0:
                 found.append((service, needed, gain))
         return found
 
     def _needs(self, node: NodeId) -> frozenset[RepairJob]:
-        known = self._needed.get(node)
-        if known is not None:
-            return known
-        if node in self._open or self._now.get(node, 0) == self._final.get(node, 0):
+        """By what is known of its requirements."""
+        if self._now.get(node, 0) == self._final.get(node, 0):
             return frozenset()
-        self._open.add(node)
         needed: frozenset[RepairJob] = frozenset()
         if self._own.get(node, 0) and node in self._job_of:
             needed = frozenset({self._job_of[node]})
         gate = self._rollup.service_map.requires(node)
-        if gate is not None:
-            needed |= self._gate_needs(gate)
-        self._open.discard(node)
-        self._needed[node] = needed
-        return needed
+        return needed if gate is None else needed | self._gate_needs(gate)
 
     def _gate_needs(self, gate: Gate) -> frozenset[RepairJob]:
         """The cheapest children first, until the gate is as good as it can get."""
         offers = []
         for edge in gate.children:
-            needed = self._gate_needs(edge.child) if isinstance(edge.child, Gate) else self._needs(edge.child)
+            needed = (
+                self._gate_needs(edge.child) if isinstance(edge.child, Gate) else self._needed.get(edge.child, _NONE)
+            )
             if needed:
                 offers.append((_work(needed), sorted(job.id for job in needed), edge, needed))
         offers.sort(key=lambda offer: (offer[0], offer[1]))
@@ -149,24 +154,24 @@ class _Search:
 
     def _mixed(self, gate: Gate, improved: set[int]) -> Level:
         """The gate's level once the edges of `improved` are as good as they can get and the others as now."""
-        up = fine = 0.0
+        up = fine = Fraction(0)
         for edge in gate.children:
             levels = self._final if id(edge) in improved else self._now
             level = edge.impact.seen(
                 _level(edge.child, levels) if isinstance(edge.child, Gate) else levels.get(edge.child, 0)
             )
-            up += float(edge.weight) if level < 2 else 0.0
-            fine += float(edge.weight) if level == 0 else 0.0
+            up += edge.weight if level < 2 else 0
+            fine += edge.weight if level == 0 else 0
         return 2 if up < gate.need else 1 if fine < gate.comfortable else 0
 
 
 def _level(gate: Gate, levels: Mapping[NodeId, Level]) -> Level:
-    up = fine = 0.0
+    up = fine = Fraction(0)
     for edge in gate.children:
         child = _level(edge.child, levels) if isinstance(edge.child, Gate) else levels.get(edge.child, 0)
         seen = edge.impact.seen(child)
-        up += float(edge.weight) if seen < 2 else 0.0
-        fine += float(edge.weight) if seen == 0 else 0.0
+        up += edge.weight if seen < 2 else 0
+        fine += edge.weight if seen == 0 else 0
     return 2 if up < gate.need else 1 if fine < gate.comfortable else 0
 
 

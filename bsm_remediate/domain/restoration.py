@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
@@ -58,16 +59,16 @@ class Restoration:
 
 
 def _gate_times(gate: Gate, found: Mapping[NodeId, Times]) -> Times:
-    not_down: list[tuple[float, float]] = []
-    fine: list[tuple[float, float]] = []
+    not_down: list[tuple[float, Fraction]] = []
+    fine: list[tuple[float, Fraction]] = []
     for edge in gate.children:
         child = _gate_times(edge.child, found) if isinstance(edge.child, Gate) else found.get(edge.child, _AT_ONCE)
-        weight = float(edge.weight)
+        weight = edge.weight
         impact = edge.impact
         not_down.append((_seen_below(child, impact.degraded, impact.down, 2), weight))
         fine.append((_seen_below(child, impact.degraded, impact.down, 1), weight))
-    up = _reached(not_down, float(gate.need))
-    return Times(up, max(up, _reached(fine, float(gate.comfortable))))
+    up = _reached(not_down, gate.need)
+    return Times(up, max(up, _reached(fine, gate.comfortable)))
 
 
 def _seen_below(child: Times, degraded: Level, down: Level, limit: Level) -> float:
@@ -77,9 +78,9 @@ def _seen_below(child: Times, degraded: Level, down: Level, limit: Level) -> flo
     return child.not_down if degraded < limit else child.ok
 
 
-def _reached(times: list[tuple[float, float]], need: float) -> float:
+def _reached(times: list[tuple[float, Fraction]], need: Fraction) -> float:
     times.sort()
-    weight = 0.0
+    weight = Fraction(0)
     for time, one in times:
         weight += one
         if weight >= need:
