@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 
 from bsm_remediate.domain.bundle import Bundle
@@ -23,10 +24,10 @@ from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.domain.state import LEVEL_OF, State
+from bsm_remediate.domain.state import AT_BEST, Level, State
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """What all cases of one evaluation share."""
 
@@ -45,6 +46,17 @@ class Scene:
     @property
     def now(self) -> datetime:
         return self.situation.at
+
+    @cached_property
+    def levels(self) -> Mapping[NodeId, Level]:
+        """What isn't ok now, the unknown taken as ok and maintenance as down."""
+        return self.rollup.levels({node: AT_BEST[state] for node, state in self.impact.own.items()})
+
+    @cached_property
+    def levels_disturbed(self) -> Mapping[NodeId, Level]:
+        """The same with everything down that runs are busy with."""
+        own = {node: AT_BEST[state] for node, state in self.impact.own.items()}
+        return self.rollup.levels({**own, **dict.fromkeys(self.disturbed, 2)})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,8 +271,8 @@ class Quorum:
     """Never takes down a service that isn't down: all unfinished runs and this one counted as down (DESIGN 5.7)."""
 
     def check(self, case: Case) -> Decision | None:
-        busy = case.scene.disturbed | case.touched
-        victims = newly_down(case.scene, busy)
+        scene = case.scene
+        victims = sorted({*newly_down(scene, case.touched), *newly_down(scene, case.touched, beside=scene.disturbed)})
         if victims:
             shown = ", ".join(victims[:3])
             return case.decided(Verdict.QUORUM, f"{shown} would go down while {case.component.id} is worked on")
@@ -343,16 +355,16 @@ def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
     return next((held for held in objections if held is not None), case.decided(Verdict.RUN, "permitted"))
 
 
-def newly_down(scene: Scene, nodes: Iterable[NodeId]) -> list[NodeId]:
-    """Services that aren't down now but would be if `nodes` were down too."""
-    own = {node: LEVEL_OF.get(state, 0) for node, state in scene.impact.own.items()}
-    own.update(dict.fromkeys(nodes, 2))
+def newly_down(scene: Scene, nodes: Iterable[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:
+    """Services that `nodes` would take down, if they were down too; those already down with `beside` alone are not
+    the doing of `nodes`.
+    """
+    before = scene.levels_disturbed if beside else scene.levels
+    own = {node: AT_BEST[state] for node, state in scene.impact.own.items()}
+    own.update(dict.fromkeys((*beside, *nodes), 2))
     services = scene.bundle.service_map.services
-    return sorted(
-        node
-        for node, level in scene.rollup.levels(own).items()
-        if level == 2 and node in services and scene.impact.state(node) is not State.DOWN
-    )
+    after = scene.rollup.levels(own)
+    return sorted(node for node, level in after.items() if level == 2 and node in services and before.get(node) != 2)
 
 
 def touched_by(
@@ -370,4 +382,7 @@ def _in_force(until: datetime | None, now: datetime) -> bool:
 
 
 def _began_within(run: Run, window: timedelta, now: datetime) -> bool:
-    return run.started_at is not None and now - run.started_at < window
+    """A run that is about to start counts too."""
+    if run.started_at is None:
+        return run.state is RunState.QUEUED
+    return now - run.started_at < window

@@ -23,7 +23,7 @@ from bsm_remediate.domain.planner import (
 )
 from bsm_remediate.domain.policy import Scope
 from bsm_remediate.domain.restoration import NEVER, Restoration, Times
-from bsm_remediate.domain.state import LEVEL_OF, LEVELS, Level, State
+from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,9 +74,7 @@ def make_plan(
 
 def _needing_repair(scene: Scene) -> dict[NodeId, Level]:
     """Own levels of what must be repaired; a symptom is expected to end with its cause."""
-    return {
-        node: LEVEL_OF.get(state, 0) for node, state in scene.impact.own.items() if node not in scene.impact.symptoms
-    }
+    return {node: AT_BEST[state] for node, state in scene.impact.own.items() if node not in scene.impact.symptoms}
 
 
 def _once_per_host(candidates: list[Candidate]) -> list[Candidate]:

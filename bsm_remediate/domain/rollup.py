@@ -14,7 +14,7 @@ from math import lcm
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.service_map import ServiceMap
-from bsm_remediate.domain.state import LEVELS, Level, State
+from bsm_remediate.domain.state import AT_BEST, AT_WORST, LEVELS, Level, State
 
 Levels = Mapping[NodeId, Level]
 """Nodes that are not ok; all others are at level 0."""
@@ -268,9 +268,9 @@ class RollUp:
         """Levels with the unknown as ok, with the unknown as down (the same object when nothing is unknown), and those
         of the maintenance alone.
         """
-        low = self.levels({node: _LOW[state] for node, state in own.items()})
+        low = self.levels({node: AT_BEST[state] for node, state in own.items()})
         has_unknown = any(state is State.UNKNOWN for state in own.values())
-        high = self.levels({node: _HIGH[state] for node, state in own.items()}) if has_unknown else low
+        high = self.levels({node: AT_WORST[state] for node, state in own.items()}) if has_unknown else low
         maintained: dict[NodeId, Level] = {node: 2 for node, state in own.items() if state is State.MAINTENANCE}
         return low, high, self.levels(maintained) if maintained else {}
 
@@ -289,10 +289,6 @@ class RollUp:
             changed = False
             for node in members:
                 changed = self._settle(node, own, found) or changed
-
-
-_LOW = {State.OK: 0, State.DEGRADED: 1, State.DOWN: 2, State.UNKNOWN: 0, State.MAINTENANCE: 2}
-_HIGH = {**_LOW, State.UNKNOWN: 2}
 
 
 def _settled(node: NodeId, low: Levels, high: Levels, planned: Levels) -> State:

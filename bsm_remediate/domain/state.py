@@ -20,6 +20,9 @@ Level = int
 
 LEVELS: tuple[State, State, State] = (State.OK, State.DEGRADED, State.DOWN)
 LEVEL_OF: dict[State, Level] = {State.OK: 0, State.DEGRADED: 1, State.DOWN: 2}
+AT_BEST: dict[State, Level] = {**LEVEL_OF, State.UNKNOWN: 0, State.MAINTENANCE: 2}
+"""Levels if the unknown turns out well; what is in maintenance doesn't serve."""
+AT_WORST: dict[State, Level] = {**AT_BEST, State.UNKNOWN: 2}
 
 SEVERITY_STATE: dict[str, State] = {
     **dict.fromkeys(("critical", "page", "error", "high", "disaster", "down"), State.DOWN),
