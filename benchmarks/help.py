@@ -1,6 +1,6 @@
 """How long `--help` takes, as a multiple of importing click. The goal is at most 3.
 
-    python benchmarks/help.py
+python benchmarks/help.py
 """
 
 from __future__ import annotations

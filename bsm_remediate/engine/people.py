@@ -191,9 +191,9 @@ def _goal(desk: _Desk, wish: Control, standing: Standing) -> Answer:
 
 
 def _resolve(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    alerts = desk.picture.with_fingerprint(wish.target)
+    alerts = desk.picture.named(wish.target)
     if not alerts:
-        return _no(standing, f"no alert of fingerprint {wish.target} fires")
+        return _no(standing, f"no alert {wish.target} fires")
     ended = [replace(alert, status=AlertStatus.RESOLVED, ends_at=desk.now, received_at=desk.now) for alert in alerts]
     desk.store.record(ended)
     return Answer(done=True, text=f"{len(ended)} alert{'s' if len(ended) > 1 else ''} ended", standing=standing)

@@ -60,6 +60,6 @@ class Picture:
         """Those of `keys` that fire."""
         return tuple(alert for key in keys if (alert := self._firing.get(key)) is not None)
 
-    def with_fingerprint(self, fingerprint: str) -> tuple[Alert, ...]:
-        """Firing alerts of that fingerprint, from whichever source."""
-        return tuple(alert for alert in self.alerts if alert.fingerprint == fingerprint)
+    def named(self, name: str) -> tuple[Alert, ...]:
+        """Firing alerts called so: by their fingerprint, or by `source:fingerprint` as listings give it."""
+        return tuple(alert for alert in self.alerts if name in {alert.fingerprint, ":".join(alert.key)})
