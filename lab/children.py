@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +63,29 @@ class Children:
 
 def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def wait_until_gone(folder: Path, *, grace_s: float = 5.0) -> bool:
+    """Whether the processes that name `folder` in their arguments have ended.
+
+    The playbooks of an engine that was killed end by themselves within a second or two. Nobody is killed here: somebody
+    who reads a log in `folder` is none of ours.
+    """
+    deadline = time.monotonic() + grace_s
+    while _names_in_arguments(folder):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _names_in_arguments(folder: Path) -> bool:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) not in (os.getpid(), os.getppid()):
+            with suppress(OSError):  # it has just ended
+                if str(folder).encode() in (process / "cmdline").read_bytes():
+                    return True
+    return False
 
 
 def kill_group(group: int) -> None:

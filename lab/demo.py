@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
-from lab.children import Children
+from lab.children import Children, wait_until_gone
 from lab.customers import Customers
 from lab.engine import Engine
 from lab.results import account_of, show_results
@@ -51,6 +51,7 @@ def main() -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # what was started must be ended, however impatient somebody is
         children.end()
+        wait_until_gone(folder)
         if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -73,6 +74,7 @@ def play(screen: Screen, folder: Path, children: Children, *, goal: str, breaks:
     _break(screen, shop, breaks)
     story = Story(screen, engine, customers, bundle, goal)
     restored = _follow(story)
+    engine.unfollow()
     screen.close()
     if not restored:
         screen.say(f"Not restored within {_LONGEST_S:.0f} s.", style="bold red")

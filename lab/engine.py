@@ -7,10 +7,12 @@ import json
 import os
 import queue
 import re
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,6 +31,7 @@ class Engine:
     def __init__(self, url: str, token: str) -> None:
         self.url = url
         self._token = token
+        self._stream: http.client.HTTPConnection | None = None
         self.journal: queue.SimpleQueue[Json] = queue.SimpleQueue()
         """The engine's events as they happen, once `follow` was called."""
 
@@ -89,8 +92,14 @@ class Engine:
         """Read the stream of events into `journal`, in a thread that ends with the engine."""
         threading.Thread(target=self._read_stream, daemon=True).start()
 
+    def unfollow(self) -> None:
+        """Hang up: while somebody follows, the engine waits a while for him before it ends."""
+        if self._stream is not None and self._stream.sock is not None:
+            with suppress(OSError):
+                self._stream.sock.shutdown(socket.SHUT_RDWR)
+
     def _read_stream(self) -> None:
-        connection = self._connection(None)
+        connection = self._stream = self._connection(None)
         try:
             connection.request("GET", "/api/v1/events", headers=self._headers)
             stream = connection.getresponse()

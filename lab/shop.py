@@ -108,7 +108,7 @@ class Shop:
                 command = " ".join(f'"{word}"' for word in words).replace("%", "%%")
                 parts.append(
                     f"[program:{process.component}]\ncommand={command}\ndirectory={CHECKOUT}\n"
-                    "autorestart=false\nstartsecs=0\nstopwaitsecs=3\nstopasgroup=true\nkillasgroup=true\n"
+                    "autorestart=false\nstartsecs=0\nstopwaitsecs=1\nstopasgroup=true\nkillasgroup=true\n"
                     f"redirect_stderr=true\nstdout_logfile={home}/{process.component}.log"
                 )
         return "\n\n".join(parts) + "\n"
