@@ -12,11 +12,10 @@ from bsm_remediate.domain.impact import RootCause
 from bsm_remediate.domain.policy import Evidence
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.signal import Signal
-from bsm_remediate.domain.state import LEVEL_OF, State
+from bsm_remediate.domain.state import AT_BEST, State
 
 _SHARE_OF_LOSS, _SHARE_OF_FAILING, _ONSET, _STRENGTH = 0.4, 0.3, 0.2, 0.1
 """How much each hint counts in a cause's score; they add up to 1."""
-_RANK = {**LEVEL_OF, State.UNKNOWN: 0, State.MAINTENANCE: 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,17 +38,17 @@ class Failing:
 
 def symptoms(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
     """Components whose signals are all indirect and no worse than what their requirements alone explain, with the
-    failing requirements that explain them.
+    failing requirements that explain them. What is unknown explains nothing.
     """
     found: dict[NodeId, tuple[NodeId, ...]] = {}
+    levels = rollup.levels({node: AT_BEST[state] for node, state in failing.own.items()})
     for component, state in failing.own.items():
         signals = failing.signals.get(component, ())
         if component not in rollup.service_map.components or not rollup.requirements(component):
             continue
-        if any(signal.evidence is Evidence.DIRECT and _RANK[signal.sets] > 0 for signal in signals):
+        if any(signal.evidence is Evidence.DIRECT and AT_BEST[signal.sets] > 0 for signal in signals):
             continue
-        explained = rollup.requires_state(component, failing.own)
-        if _RANK[explained] >= max(_RANK[state], 1):
+        if rollup.requires_level(component, levels) >= max(AT_BEST[state], 1):
             found[component] = _failing_requirements(rollup, component, failing.states)
     return found
 

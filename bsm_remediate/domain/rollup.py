@@ -187,15 +187,15 @@ class RollUp:
             return {node: LEVELS[level] for node, level in low.items()}
         return {node: _settled(node, low, high, planned) for node in high.keys() | planned.keys()}
 
-    def requires_state(self, node: NodeId, own: Mapping[NodeId, State]) -> State:
-        """The state of the formula of `node` alone, the members of its own cycle taken as ok (DESIGN 5.3)."""
+    def requires_level(self, node: NodeId, levels: Levels) -> Level:
+        """The level of the formula of `node` alone when everything is at `levels`, the members of its own cycle taken
+        as ok (DESIGN 5.3).
+        """
         gate = self._gates.get(node)
         if gate is None:
-            return State.OK
+            return 0
         cycle = self.cycle_of(node)
-        ends = [{other: level for other, level in levels.items() if other not in cycle} for levels in self._ends(own)]
-        low, high, planned = ({node: gate.level(levels)} for levels in ends)
-        return _settled(node, low, high, planned)
+        return gate.level({child: levels.get(child, 0) for child in self.requirements(node) if child not in cycle})
 
     def levels(self, own: Mapping[NodeId, Level]) -> dict[NodeId, Level]:
         """Effective levels of all nodes that are not ok, from own levels."""

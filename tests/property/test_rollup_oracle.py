@@ -13,7 +13,7 @@ from bsm_remediate.domain.formula import Edge, Gate, Impact
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Component, Service, ServiceMap
-from bsm_remediate.domain.state import LEVELS, Level, State
+from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 from bsm_remediate.testing.builders import component, service, service_map
 
 MODERATELY = settings(max_examples=150, deadline=None)
@@ -200,6 +200,7 @@ def test_a_service_is_at_risk_of_exactly_those_components_whose_failure_takes_it
 def test_without_cycles_the_formula_alone_is_what_the_requirements_make_of_it(world: World) -> None:
     rollup = RollUp(world.map)
     assert rollup.cycles() == []
+    levels = {node: AT_BEST[state] for node, state in world.own.items()}
     for node in world.map.components:
-        alone = World(map=world.map, own={one: state for one, state in world.own.items() if one != node})
-        assert rollup.requires_state(node, world.own) is states_of(alone)[node]
+        alone = levels_of(world.map, {one: level for one, level in levels.items() if one != node})
+        assert rollup.requires_level(node, rollup.levels(levels)) == alone[node]
