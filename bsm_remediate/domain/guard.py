@@ -272,9 +272,11 @@ class Quorum:
 
     def check(self, case: Case) -> Decision | None:
         scene = case.scene
-        victims = sorted({*newly_down(scene, case.touched), *newly_down(scene, case.touched, beside=scene.disturbed)})
+        victims = set(newly_down(scene, case.touched))
+        if scene.disturbed:
+            victims.update(newly_down(scene, case.touched, beside=scene.disturbed))
         if victims:
-            shown = ", ".join(victims[:3])
+            shown = ", ".join(sorted(victims)[:3])
             return case.decided(Verdict.QUORUM, f"{shown} would go down while {case.component.id} is worked on")
         return self._max_unavailable(case)
 
@@ -360,6 +362,9 @@ def newly_down(scene: Scene, nodes: Iterable[NodeId], *, beside: frozenset[NodeI
     the doing of `nodes`.
     """
     before = scene.levels_disturbed if beside else scene.levels
+    nodes = [node for node in nodes if before.get(node) != 2]
+    if not nodes:
+        return []
     own = {node: AT_BEST[state] for node, state in scene.impact.own.items()}
     own.update(dict.fromkeys((*beside, *nodes), 2))
     services = scene.bundle.service_map.services
