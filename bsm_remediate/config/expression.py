@@ -62,7 +62,18 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
 }
-FACT_NAMES = frozenset({"alert", "signal", "component", "impact", "now"})
+_Names = Mapping[str, frozenset[str] | None]
+_FACTS: _Names = {
+    "alert": frozenset({"name", "severity", "labels", "annotations", "starts_at"}),
+    "signal": frozenset({"age", "value"}),
+    "component": frozenset({"id", "host", "labels"}),
+    "impact": frozenset({"loss_per_minute", "services"}),
+    "now": None,
+}
+"""The names of a `when`, and what each has; None: anything."""
+_COMPONENT: _Names = {"component": frozenset({"id", "host", "address", "labels"})}
+_LABELS: _Names = {"labels": None, "alert": frozenset({"labels"})}
+_MOST_DIGITS = 15
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -88,11 +99,20 @@ class _Environment(ImmutableSandboxedEnvironment):
         return _BINARY[operator](left, right)
 
 
+def _round(value: Any, precision: Any = 0) -> float:
+    """Jinja2's own takes any precision, and then computes ten to the power of it: for hours."""
+    if not isinstance(precision, int) or abs(precision) > _MOST_DIGITS:
+        raise InvalidExpression(f"round takes at most {_MOST_DIGITS} digits, not {precision!r:.40}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LARGEST_NUMBER:
+        raise InvalidExpression(f"round takes numbers, not {value!r:.40}")
+    return round(float(value), precision)
+
+
 @cache
 def _environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False)
     environment.globals.clear()
-    environment.filters = {name: environment.filters[name] for name in _FILTERS}
+    environment.filters = {**{name: environment.filters[name] for name in _FILTERS}, "round": _round}
     environment.tests = {
         **{name: environment.tests[name] for name in _TESTS},
         **{name: test for name, test in environment.tests.items() if not name.isalpha()},
@@ -164,7 +184,9 @@ def _rendered(source: str, render: Callable[..., str], names: Mapping[str, objec
 @cache
 def compile_condition(source: str) -> Expression:
     """The condition that `source` means. Raises `InvalidExpression`."""
-    _check(f"{{{{ ({source}\n) }}}}", FACT_NAMES, shown=source)
+    tree = _check(f"{{{{ ({source}\n) }}}}", _FACTS, shown=source)
+    if not all(_may_be_a_truth(node) for output in tree.body for node in getattr(output, "nodes", ())):
+        raise InvalidExpression(f"'{source}' is never true or false; compare it with something")
     try:
         # A missing name reads as undefined, not as an error: alerts differ in their labels.
         return Expression(source, _environment().compile_expression(source, undefined_to_none=False))
@@ -175,18 +197,31 @@ def compile_condition(source: str) -> Expression:
 @cache
 def compile_component_template(source: str) -> ComponentTemplate:
     """The template over `component` that `source` means. Raises `InvalidExpression`."""
-    _check(source, frozenset({"component"}), shown=source)
+    _check(source, _COMPONENT, shown=source)
     return ComponentTemplate(source, _environment().from_string(source).render)
 
 
 @cache
 def compile_label_template(source: str) -> LabelText:
     """The template over `labels` that `source` means. Raises `InvalidExpression`."""
-    _check(source, frozenset({"labels", "alert"}), shown=source)
+    _check(source, _LABELS, shown=source)
     return LabelText(source, _environment().from_string(source).render)
 
 
-def _check(template: str, names: frozenset[str], *, shown: str) -> None:
+def _may_be_a_truth(node: nodes.Node) -> bool:
+    """Whether it can be true or false; facts and what is computed from them never are."""
+    if isinstance(node, nodes.And | nodes.Or):
+        return _may_be_a_truth(node.left) and _may_be_a_truth(node.right)
+    if isinstance(node, nodes.CondExpr):
+        return _may_be_a_truth(node.expr1) and (node.expr2 is None or _may_be_a_truth(node.expr2))
+    if isinstance(node, nodes.Filter):
+        return node.name in {"default", "first", "last"}
+    if isinstance(node, nodes.Const):
+        return isinstance(node.value, bool)
+    return isinstance(node, nodes.Compare | nodes.Not | nodes.Test | nodes.TemplateData)
+
+
+def _check(template: str, names: _Names, *, shown: str) -> nodes.Template:
     """Refuse everything outside the allow-list before Jinja2 compiles (and so folds constants of) it."""
     if len(shown) > _LONGEST:
         raise InvalidExpression(f"longer than {_LONGEST} characters")
@@ -205,18 +240,35 @@ def _check(template: str, names: frozenset[str], *, shown: str) -> None:
             raise InvalidExpression(f"'{shown[:60]}…' is too long or too deeply nested")
         _check_node(node, names, shown)
         waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+    return tree
 
 
 def _is_no_number(node: nodes.Node) -> bool:
     return isinstance(node, nodes.List | nodes.Tuple) or (isinstance(node, nodes.Const) and isinstance(node.value, str))
 
 
-def _check_node(node: nodes.Node, names: frozenset[str], shown: str) -> None:
+def _check_fact(node: nodes.Node, names: _Names, shown: str) -> None:
+    """Refuse a fact that isn't there: it would be undefined for ever, and nobody would hear of it."""
+    if isinstance(node, nodes.Name) and node.name not in names:
+        raise InvalidExpression(f"'{shown}': there is no '{node.name}' here, only {', '.join(sorted(names))}")
+    if not isinstance(node, nodes.Getattr | nodes.Getitem) or not isinstance(node.node, nodes.Name):
+        return
+    known = names.get(node.node.name)
+    if isinstance(node, nodes.Getattr):
+        wanted: object = node.attr
+    else:
+        wanted = node.arg.value if isinstance(node.arg, nodes.Const) else None
+    if known is not None and wanted not in known:
+        name = node.node.name
+        has = ", ".join(f"{name}.{one}" for one in sorted(known))
+        raise InvalidExpression(f"'{shown}': there is no '{name}.{wanted}' here, only {has}")
+
+
+def _check_node(node: nodes.Node, names: _Names, shown: str) -> None:
     kind = type(node).__name__.lower()
     if not isinstance(node, _ALLOWED):
         raise InvalidExpression(f"'{shown}': {kind} is not part of an expression")
-    if isinstance(node, nodes.Name) and node.name not in names:
-        raise InvalidExpression(f"'{shown}': there is no '{node.name}' here, only {', '.join(sorted(names))}")
+    _check_fact(node, names, shown)
     if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
         raise InvalidExpression(f"'{shown}': there is no filter '{node.name}', only {', '.join(sorted(_FILTERS))}")
     if isinstance(node, nodes.Test) and node.name not in _TESTS:

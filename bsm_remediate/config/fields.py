@@ -19,29 +19,45 @@ _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 _RATE = re.compile(r"(\d{1,6})\s*/\s*(\S+)", re.ASCII)
 _CLOCK = re.compile(r"([01]\d|2[0-4]):([0-5]\d)", re.ASCII)
 _WHOLE = 100
+_TOO_MUCH = 1e15
+"""From here on cents are lost, and sums with them."""
+
+
+def shown(value: object) -> str:
+    """`value` as it stands in the file, for people."""
+    if isinstance(value, dict | list):
+        return "a list" if isinstance(value, list) else "a mapping"
+    if value is None:
+        return "nothing"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is no duration; write it with its unit, like 30s, 5m, 1h30m or 2d")
+        raise ValueError(f"{shown(value)} is no duration; write it with its unit, like 30s, 5m, 1h30m or 2d")
     return parse_duration(value)
+
+
+def _some_time(value: object) -> timedelta:
+    length = _duration(value)
+    if length <= timedelta(0):
+        raise ValueError(f"{shown(value)} is no time at all; it must be longer than 0s")
+    return length
 
 
 def money_per_minute(value: object) -> float:
     """Money per minute: `300`, `18000/h`, `2M/y`. Raises `ValueError`."""
-    if isinstance(value, bool) or value is None:
-        raise ValueError(f"{value!r} is no amount of money per minute like 300, 18000/h or 2M/y")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value)
     else:
-        found = _MONEY.fullmatch(str(value).strip())
+        found = _MONEY.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None:
-            raise ValueError(f"{value!r} is no amount of money per minute like 300, 18000/h or 2M/y")
+            raise ValueError(f"{shown(value)} is no amount of money per minute like 300, 18000/h or 2M/y")
         number = float(found[1]) * _TIMES[found[2]] / _PER_MINUTE[found[3]]
-    if not 0 <= number < 1e15:
-        raise ValueError(f"{value!r} must not be negative")
+    if not 0 <= number < _TOO_MUCH:
+        raise ValueError(f"{shown(value)} must {'not be negative' if number < 0 else f'be less than {_TOO_MUCH:g}'}")
     return number
 
 
@@ -51,9 +67,9 @@ def _share(value: object) -> float:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = float(value)
     else:
-        raise ValueError(f"{value!r} is no share like 0.25 or 25%")
+        raise ValueError(f"{shown(value)} is no share like 0.25 or 25%")
     if not 0 <= number <= 1:
-        raise ValueError(f"{value!r} must lie between 0 and 1 (0% and 100%)")
+        raise ValueError(f"{shown(value)} must lie between 0 and 1 (0% and 100%)")
     return number
 
 
@@ -61,20 +77,20 @@ def parse_rate(value: object) -> tuple[int, timedelta]:
     """A rate like `3/1h`. Raises `ValueError`."""
     found = _RATE.fullmatch(str(value))
     if found is None or int(found[1]) < 1:
-        raise ValueError(f"{value!r} is no rate like 3/1h")
-    return int(found[1]), parse_duration(found[2])
+        raise ValueError(f"{shown(value)} is no rate like 3/1h")
+    return int(found[1]), _some_time(found[2])
 
 
 def read_id(value: object) -> str:
     """An id of a service, component, policy, …. Raises `ValueError`."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise ValueError(f"{value!r} is no id: letters, digits, and . _ - @ after the first")
+        raise ValueError(f"{shown(value)} is no id: letters, digits, and . _ - @ after the first")
     return value
 
 
 def _host(value: object) -> str:
     if not isinstance(value, str) or not _HOST.fullmatch(value):
-        raise ValueError(f"{value!r} is no plain host name: letters, digits, and . _ - after the first")
+        raise ValueError(f"{shown(value)} is no plain host name: letters, digits, and . _ - after the first")
     return value
 
 
@@ -85,12 +101,8 @@ def _text(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if not isinstance(value, str):
-        raise ValueError(f"{_kind(value)} is no text")
+        raise ValueError(f"{shown(value)} is no text")
     return value
-
-
-def _kind(value: object) -> str:
-    return "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else repr(value)
 
 
 def parse_clock(text: str) -> time:
@@ -132,7 +144,7 @@ def _day(value: object) -> date:
     try:
         return date.fromisoformat(str(value))
     except ValueError:
-        raise ValueError(f"{value!r} is no date like 2026-01-05") from None
+        raise ValueError(f"{shown(value)} is no date like 2026-01-05") from None
 
 
 def _schema(kind: str, *, examples: list[Any], pattern: str | None = None) -> WithJsonSchema:
@@ -143,11 +155,10 @@ def _schema(kind: str, *, examples: list[Any], pattern: str | None = None) -> Wi
 
 
 _NUMBER_OR_TEXT = ["number", "string"]
-Duration = Annotated[
-    timedelta,
-    PlainValidator(_duration),
-    _schema("string", examples=["30s", "1h30m"], pattern="^([0-9.]+(ms|s|m|h|d))+$"),
-]
+_DURATION = _schema("string", examples=["30s", "1h30m"], pattern="^([0-9.]+(ms|s|m|h|d))+$")
+Duration = Annotated[timedelta, PlainValidator(_duration), _DURATION]
+SomeTime = Annotated[timedelta, PlainValidator(_some_time), _DURATION]
+"""A duration above 0."""
 Money = Annotated[
     float,
     PlainValidator(money_per_minute),
@@ -157,7 +168,7 @@ Share = Annotated[float, PlainValidator(_share), WithJsonSchema({"type": _NUMBER
 RateText = Annotated[tuple[int, timedelta], PlainValidator(parse_rate), _schema("string", examples=["3/1h"])]
 Id = Annotated[str, PlainValidator(read_id), _schema("string", examples=["db-1"])]
 HostName = Annotated[str, PlainValidator(_host), _schema("string", examples=["db-1"])]
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Weekdays = Annotated[
     frozenset[int],
     PlainValidator(parse_weekdays),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from bsm_remediate.config.draft import Draft, Entry
+from bsm_remediate.config.fields import shown
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.formula import (
     AS_IT_IS,
@@ -23,8 +24,16 @@ from bsm_remediate.domain.formula import (
 )
 from bsm_remediate.domain.ids import NodeId
 
-_KINDS = ("all", "any", "at_least", "more_than")
-_KEYS = frozenset({*_KINDS, "of", "weights", "comfortable", "counting", "impact", "id"})
+_COUNTED = frozenset({"of", "weights", "comfortable", "counting", "impact"})
+_BESIDE: Mapping[str, frozenset[str]] = {
+    "id": frozenset({"impact"}),
+    "all": frozenset({"impact"}),
+    "any": frozenset({"impact", "counting"}),
+    "at_least": _COUNTED,
+    "more_than": _COUNTED,
+}
+"""Which keys mean something beside each kind."""
+_KEYS = frozenset({*_BESIDE, *_COUNTED})
 _LEVELS = {"ok": 0, "degraded": 1, "down": 2}
 _DEEPEST = 20
 _ONE = Fraction(1)
@@ -65,7 +74,7 @@ class FormulaReader:
             return None if gate is None else [Edge(child=gate)]
         if isinstance(written, dict):
             return self._mapping(written, path, depth)
-        self._wrong(path, f"{written!r} is no formula: an id, a list, or any, all, at_least, more_than")
+        self._wrong(path, f"{shown(written)} is no formula: an id, a list, or any, all, at_least, more_than")
         return None
 
     def _mapping(self, written: dict[str, Json], path: tuple[str | int, ...], depth: int) -> list[Edge] | None:
@@ -76,17 +85,23 @@ class FormulaReader:
         impact = self._impact(written.get("impact"), (*path, "impact")) if "impact" in written else AS_IT_IS
         if unknown or impact is None:
             return None
-        kinds = [kind for kind in _KINDS if kind in written]
-        if "id" in written and not kinds:
-            named = written["id"]
-            if not isinstance(named, str):
-                self._wrong((*path, "id"), f"{named!r} is no id")
-                return None
-            return self._named(named, (*path, "id"), impact)
+        kinds = [kind for kind in _BESIDE if kind in written]
         if len(kinds) != 1:
-            self._wrong(path, f"a formula needs exactly one of {', '.join(_KINDS)}")
+            self._wrong(path, f"a formula needs exactly one of {', '.join(_BESIDE)}")
             return None
         kind = kinds[0]
+        beside = [key for key in written if key != kind and key not in _BESIDE[kind]]
+        for key in beside:
+            place = self.entry.place(*path, key, of_key=True)
+            self.draft.add(place.error("bad-formula", f"'{key}' means nothing beside '{kind}'"))
+        if beside:
+            return None
+        if kind == "id":
+            named = written["id"]
+            if not isinstance(named, str):
+                self._wrong((*path, "id"), f"{shown(named)} is no id")
+                return None
+            return self._named(named, (*path, "id"), impact)
         counted = kind in {"at_least", "more_than"}
         children = written.get("of") if counted else written[kind]
         where = (*path, "of" if counted else kind)
@@ -106,19 +121,20 @@ class FormulaReader:
         path: tuple[str | int, ...] | None = None,
     ) -> Gate | None:
         listed = children if isinstance(children, list) else [children]
-        if not listed:
+        if not listed or children is None:
             self._wrong(where, "an empty formula would always be ok")
             return None
         edges: list[Edge] = []
         complete = True
-        weights = self._weights(written.get("weights"), (*(path or where), "weights"))
+        weights = self._weights(written.get("weights"), listed, (*(path or where), "weights"))
+        self._warn_of_repeated(listed, where)
         for number, child in enumerate(listed):
             step = (*where, number) if isinstance(children, list) else where
             found = self._edges(child, step, depth + 1)
             if found is None:
                 complete = False
                 continue
-            weight = weights.get(child, _ONE) if weights and isinstance(child, str) else _ONE
+            weight = weights.get(_name(child), _ONE) if weights else _ONE
             edges.extend(found if weight == _ONE else [replace(edge, weight=weight) for edge in found])
         if not complete or weights is None:
             return None
@@ -136,7 +152,10 @@ class FormulaReader:
                 return any_of(edges, counting_ok=strict)
             self._warn_of_soft_children(edges, path)
             number = Quantity.parse(_number(written[kind]))
+            self._warn_of_nothing(number, edges, (*path, kind))
             comfortable = Quantity.parse(_number(written["comfortable"])) if "comfortable" in written else None
+            if kind == "more_than" and number.value < 0:
+                raise ValueError(f"{written[kind]} is no share: more_than takes numbers above 0")
             make = at_least if kind == "at_least" else more_than
             return make(number, edges, comfortable=comfortable, counting_ok=strict)
         except ValueError as error:
@@ -148,24 +167,40 @@ class FormulaReader:
         if "counting" not in written:
             return False
         if written["counting"] != "ok":
-            self._wrong((*path, "counting"), f"counting: {written['counting']!r} is nothing; only `ok`")
+            self._wrong((*path, "counting"), f"{shown(written['counting'])} can't be counted; only `ok`")
         return True
+
+    def _warn_of_nothing(self, number: Quantity, edges: Sequence[Edge], path: tuple[str | int, ...]) -> None:
+        total = sum((edge.weight for edge in edges if edge.impact != SHOWN_ONLY), Fraction(0))
+        if number.of(total) < 1:
+            self.draft.add(self.entry.place(*path).warning("below-one", f"of {total} that is less than 1; 1 is meant"))
+
+    def _warn_of_repeated(self, listed: Sequence[Json], path: tuple[str | int, ...]) -> None:
+        names = [_name(child) for child in listed]
+        for number, name in enumerate(names):
+            if name is not None and name in names[:number]:
+                place = self.entry.place(*path, number)
+                self.draft.add(place.warning("repeated-child", f"'{name}' is listed twice, and so counted twice"))
 
     def _warn_of_soft_children(self, edges: Sequence[Edge], path: tuple[str | int, ...]) -> None:
         if any(edge.impact == CAPPED for edge in edges):
             message = "a child with `impact: degraded` can never be down here: it always counts as up"
             self.draft.add(self.entry.place(*path).warning("soft-child", message))
 
-    def _weights(self, written: Json, path: tuple[str | int, ...]) -> dict[str, Fraction] | None:
+    def _weights(
+        self, written: Json, listed: Sequence[Json], path: tuple[str | int, ...]
+    ) -> dict[str | None, Fraction] | None:
         if written is None:
             return {}
         if not isinstance(written, dict):
             self._wrong(path, "weights are a mapping of children to numbers")
             return None
-        found = {}
+        found: dict[str | None, Fraction] = {}
+        children = [name for child in listed if (name := _name(child)) is not None]
         for name, weight in written.items():
+            self.draft.known(self.entry.place(*path, name, of_key=True), name, children, "child")
             if isinstance(weight, bool) or not isinstance(weight, int | float) or weight <= 0:
-                self._wrong((*path, name), f"{weight!r} is no weight above 0")
+                self._wrong((*path, name), f"{shown(weight)} is no weight above 0")
                 return None
             found[name] = Fraction(str(weight))
         return found
@@ -196,7 +231,13 @@ class FormulaReader:
         self.draft.add(self.entry.place(*path).error("bad-formula", message))
 
 
+def _name(child: Json) -> str | None:
+    """What a child is called, unless it is a formula of its own."""
+    named = child.get("id") if isinstance(child, dict) else child
+    return named if isinstance(named, str) else None
+
+
 def _number(value: Json) -> str | float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is no number like 2 or -1 and no percentage like 60%")
+        raise ValueError(f"{shown(value)} is no number like 2 or -1 and no percentage like 60%")
     return value

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bsm_remediate.config.draft import Draft, Entry, Model, nearest
+from bsm_remediate.config.draft import Draft, Entry, Model
 from bsm_remediate.config.fields import read_id
 from bsm_remediate.config.model import TIERS, MapReader
+from bsm_remediate.config.organisation import read_calendars, read_goals, read_teams
 from bsm_remediate.config.policies import PolicyReader
 from bsm_remediate.config.reader import Document, Place, bundle_files, read
 from bsm_remediate.config.schema import (
     LATER,
     NAMED_SECTIONS,
     BundleSchema,
-    CalendarSection,
     DefaultsSection,
-    GoalSection,
     PoolSection,
     SettingsSection,
     StormSection,
-    TeamSection,
 )
-from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle, Goal, OnCall, Settings, StormLimit, Team
-from bsm_remediate.domain.calendar import Calendar, WeeklyHours
+from bsm_remediate.domain.bundle import Bundle, Settings, StormLimit
 from bsm_remediate.domain.finding import Finding, Severity
-from bsm_remediate.domain.ids import Digest
+from bsm_remediate.domain.ids import Digest, NodeId
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.policy import Rate
 from bsm_remediate.domain.service_map import ServiceMap
@@ -88,9 +84,9 @@ def _load(
         draft.add(Place(file=str(policies)).error("no-bundle", "there is no such file or folder", "see `init`"))
         return Loaded(bundle=None, findings=tuple(draft.findings))
     digest = sha256()
-    for file in bundle_files(policies):
-        document = read(file, str(file))
-        digest.update(f"{file.name}\0{_contents(file)}\0".encode())
+    for file in _files(policies, draft):
+        document = read(file, _shown(file))
+        digest.update(os.fsencode(file.name) + f"\0{_contents(file)}\0".encode())
         for finding in document.findings:
             draft.add(finding)
         _take(document, draft)
@@ -104,6 +100,19 @@ def _load(
         playbooks=playbooks,
         scrutinise=scrutinise,
     )
+
+
+def _files(policies: Path, draft: Draft) -> list[Path]:
+    try:
+        return list(bundle_files(policies))
+    except OSError as error:
+        draft.add(Place(file=_shown(policies)).error("unreadable", f"cannot be read: {error.strerror}"))
+        return []
+
+
+def _shown(file: Path) -> str:
+    """Its name, printable even where it is no UTF-8."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
 def _contents(file: Path) -> str:
@@ -123,9 +132,9 @@ def _take(document: Document, draft: Draft) -> None:
     for section, value in document.value.items():
         place = document.place((section,), of_key=True)
         if section in LATER:
-            draft.add(place.error("not-supported-yet", f"'{section}': {LATER[section]} come with a later version"))
+            draft.add(place.error("not-supported-yet", f"'{section}' comes with a later version: {LATER[section]}"))
         elif section not in BundleSchema.model_fields:
-            hint = nearest(section, BundleSchema.model_fields)
+            hint = draft.nearest(section, BundleSchema.model_fields)
             draft.add(place.error("unknown-key", f"'{section}' is no section of a bundle", hint))
         elif section in NAMED_SECTIONS:
             _take_named(document, draft, section, value)
@@ -165,28 +174,25 @@ def _built(
 ) -> Loaded:
     settings = _section(draft, "settings", SettingsSection)
     defaults = _section(draft, "defaults", DefaultsSection)
-    calendars = _calendars(draft)
+    calendars = read_calendars(draft)
     tiers = {**TIERS, **settings.tiers}
     map_reader = MapReader(
         draft=draft, inventory=inventory, check_hosts=scrutinise and inventory is not None, tiers=tiers
     )
     service_map = map_reader.read()
-    known = {*service_map.components, *service_map.services, *draft.names("components"), *draft.names("services")}
-    for name, entry in draft.entries("pools"):
-        known.add(name)
-        _check_pool(draft, entry, service_map)
+    groups = {**map_reader.members, **_pools(draft, service_map)}
     reader = PolicyReader(
         draft=draft,
         defaults=defaults,
         service_map=service_map,
-        known_ids=known,
+        groups=groups,
         playbooks=playbooks if scrutinise else None,
         inventory=map_reader.inventory_read,
     )
     bundle_policies = reader.read()
     currency = _currency(draft, settings)
-    goals = _goals(draft, service_map)
-    teams = _teams(draft)
+    goals = read_goals(draft, service_map)
+    teams = read_teams(draft)
     found = tuple(sorted(draft.findings))
     if any(one.severity is Severity.ERROR for one in found):
         return Loaded(bundle=None, findings=found)
@@ -228,84 +234,18 @@ def _currency(draft: Draft, settings: SettingsSection) -> str:
     return POINTS
 
 
-def _calendars(draft: Draft) -> dict[str, Calendar]:
-    calendars = {}
-    for name, entry in draft.entries("calendars"):
-        section = draft.validated(CalendarSection, entry)
-        if section is None:
-            continue
-        zone = draft.attempt(
-            entry.place("timezone"),
-            "bad-timezone",
-            partial(_zone, section.timezone),
-            "names are like Europe/Berlin",
-        )
-        if zone is not None:
-            hours = tuple(
-                WeeklyHours(weekdays=section.weekdays, since=since, until=until, timezone=zone)
-                for since, until in section.hours
-            )
-            calendars[name] = Calendar(name=name, hours=hours)
-    return calendars
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no time zone '{name}'") from None
-
-
-def _goals(draft: Draft, service_map: ServiceMap) -> dict[str, Goal]:
-    goals = {DEFAULT_GOAL: Goal(name=DEFAULT_GOAL)}
-    functions = {one.function for one in service_map.services.values() if one.function}
-    for name, entry in draft.entries("goals"):
-        section = draft.validated(GoalSection, entry)
-        if section is None:
-            continue
-        for function, weight in section.weights.items():
-            place = entry.place("weights", function, of_key=True)
-            if weight < 0:
-                draft.add(place.error("bad-value", f"{weight:g} is no weight: it must not be negative"))
-            if functions and function not in functions:
-                message = f"no service has the function '{function}'"
-                draft.add(place.warning("unused-function", message, nearest(function, functions)))
-        goals[name] = Goal(name=name, weights=section.weights)
-    return goals
-
-
-def _teams(draft: Draft) -> dict[str, Team]:
-    teams = {}
-    for name, entry in draft.entries("teams"):
-        section = draft.validated(TeamSection, entry)
-        if section is None:
-            continue
-        on_call = None
-        if section.on_call is not None:
-            start = datetime.combine(section.on_call.start, time(0), tzinfo=UTC)
-            every = section.on_call.every
-            if every <= timedelta(0):
-                draft.add(entry.place("on_call", "every").error("bad-value", "a turn must last some time"))
-                every = timedelta(days=7)
-            on_call = OnCall(rotation=tuple(section.on_call.rotation), every=every, start=start)
-        teams[name] = Team(
-            name=name,
-            members=tuple(section.members),
-            on_call=on_call,
-            notify=tuple(section.notify),
-            duties=tuple(section.duties),
-        )
-    return teams
-
-
-def _check_pool(draft: Draft, entry: Entry, service_map: ServiceMap) -> None:
-    section = draft.validated(PoolSection, entry)
-    if section is None:
-        return
-    for member in section.members:
-        draft.known(entry.place("members", member, of_key=True), member, service_map.components, "component")
-    for number, service in enumerate(section.serves):
-        draft.known(entry.place("serves", number), service, service_map.services, "service")
+def _pools(draft: Draft, service_map: ServiceMap) -> dict[str, tuple[NodeId, ...]]:
+    """The members of each pool."""
+    pools = {}
+    components = {*service_map.components, *draft.names("components")}
+    for name, entry in draft.entries("pools"):
+        section = draft.validated(PoolSection, entry)
+        for member in section.members if section is not None else ():
+            draft.known(entry.place("members", member, of_key=True), member, components, "component")
+        for number, service in enumerate(section.serves if section is not None else ()):
+            draft.known(entry.place("serves", number), service, draft.names("services"), "service")
+        pools[name] = tuple(NodeId(member) for member in section.members) if section is not None else ()
+    return pools
 
 
 def _settings(section: SettingsSection) -> Settings:

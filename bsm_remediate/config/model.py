@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from bsm_remediate.config.draft import Draft, Entry, nearest
+from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.fields import money_per_minute
 from bsm_remediate.config.formulas import FormulaReader
 from bsm_remediate.config.matching import read_matchers
@@ -55,6 +55,11 @@ class MapReader:
         service_map = ServiceMap(components=self.components, services=services)
         self._warn_of_cycles(service_map)
         return service_map
+
+    @property
+    def members(self) -> Mapping[str, Sequence[NodeId]]:
+        """Component sets, and their members."""
+        return self.sets
 
     @property
     def inventory_read(self) -> Inventory | None:
@@ -120,7 +125,7 @@ class MapReader:
             return replace(component, lock_host=lock_host)
         if component.host not in inventory and not is_local:
             place = entry.place("host") if section.host is not None else entry.place(of_key=True)
-            hint = nearest(component.host, inventory.addresses)
+            hint = self.draft.nearest(component.host, inventory.addresses)
             self.draft.add(place.error("unknown-host", f"host '{component.host}' is not in the inventory", hint))
         if component.host in inventory.groups:
             place = entry.place("host") if section.host is not None else entry.place(of_key=True)
@@ -146,7 +151,7 @@ class MapReader:
             elif "*" in one:
                 found.update(dict.fromkeys(fnmatch.filter(inventory.addresses, one)))
             else:
-                hint = nearest(one, [*inventory.groups, *inventory.addresses])
+                hint = self.draft.nearest(one, [*inventory.groups, *inventory.addresses])
                 self.draft.add(place.error("unknown-host", f"'{one}' is no group or host of the inventory", hint))
         if not found:
             self.draft.add(place.error("empty-set", "this component set has no members"))
@@ -202,7 +207,7 @@ class MapReader:
     def _loss(self, section: ServiceSection, entry: Entry) -> LossRates | None:
         written = entry.value if isinstance(entry.value, dict) else {}
         if (section.loss_per_minute is None) == (section.tier is None):
-            if section.tier is None and written.keys() & {"loss_per_minute", "tier"}:
+            if any(written.get(key) is not None for key in ("loss_per_minute", "tier")) and section.tier is None:
                 return None  # it is there, and already complained of
             message = "a service needs loss_per_minute or a tier" if section.tier is None else "give money or a tier"
             self.draft.add(entry.place().error("no-loss", message))

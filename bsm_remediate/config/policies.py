@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
 
-from bsm_remediate.config.draft import Draft, Entry, nearest
+from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.expression import (
     compile_component_template,
     compile_condition,
@@ -17,6 +16,7 @@ from bsm_remediate.config.expression import (
 )
 from bsm_remediate.config.matching import read_matchers
 from bsm_remediate.config.patterns import make_matcher
+from bsm_remediate.config.reader import Place
 from bsm_remediate.config.schema import (
     AlternativeSection,
     CheckSection,
@@ -24,6 +24,7 @@ from bsm_remediate.config.schema import (
     GuardSection,
     PolicySection,
 )
+from bsm_remediate.config.variables import read_vars
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.matcher import MatchOperator
@@ -39,79 +40,11 @@ from bsm_remediate.domain.policy import (
     Policy,
     Rate,
     Scope,
-    Template,
-    Value,
 )
 from bsm_remediate.domain.service_map import ServiceMap
 from bsm_remediate.domain.state import State
-from bsm_remediate.errors import InvalidExpression
 
-Compiled = TypeVar("Compiled")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
-RESERVED_VARS = frozenset(
-    [
-        "action",
-        "args",
-        "async",
-        "become",
-        "bsm",
-        "check_mode",
-        "collections",
-        "connection",
-        "debugger",
-        "delegate_to",
-        "diff",
-        "environment",
-        "fact_path",
-        "force_handlers",
-        "gather_facts",
-        "group_names",
-        "groups",
-        "handlers",
-        "hosts",
-        "hostvars",
-        "ignore_errors",
-        "local_action",
-        "loop",
-        "max_fail_percentage",
-        "module_defaults",
-        "name",
-        "no_log",
-        "omit",
-        "order",
-        "play_hosts",
-        "playbook_dir",
-        "poll",
-        "port",
-        "post_tasks",
-        "pre_tasks",
-        "register",
-        "remote_user",
-        "role_name",
-        "role_names",
-        "role_path",
-        "roles",
-        "run_once",
-        "self",
-        "serial",
-        "strategy",
-        "tags",
-        "tasks",
-        "timeout",
-        "user",
-        "vars",
-        "vars_files",
-        "vars_prompt",
-        "when",
-        "True",
-        "False",
-        "None",
-        "true",
-        "false",
-        "none",
-    ]
-)
-"""Names that mean something to Ansible or Python; a variable of that name would act, however its value is wrapped."""
+_HOST_AND_PORT = re.compile(r"\S.*:(\d{1,5}|\{\{.*\}\})")
 _EXPECTED = timedelta(seconds=60)
 _LIKELY = 0.9
 
@@ -123,10 +56,11 @@ class PolicyReader:
     draft: Draft
     defaults: DefaultsSection
     service_map: ServiceMap
-    known_ids: Collection[str]
-    """Ids that may be named, those of entries with errors too."""
+    groups: Mapping[str, Sequence[NodeId]]
+    """Component sets and pools, and their members."""
     playbooks: Path | None
     inventory: Inventory | None
+    _known: Collection[str] | None = None
 
     def read(self) -> dict[PolicyId, Policy]:
         policies = {}
@@ -179,46 +113,50 @@ class PolicyReader:
         source = section.when
         if source is None:
             return None
-        return self._compiled(entry, ("when",), lambda: compile_condition(source))
+        return self.draft.compiled(entry.place("when"), lambda: compile_condition(source))
 
     def _component(self, section: PolicySection, entry: Entry) -> LabelTemplate | None:
         source = section.component
         if source is None:
             return None
-        if "{" not in source:
-            self.draft.known(entry.place("component"), source, self.known_ids, "component")
-        return self._compiled(entry, ("component",), lambda: compile_label_template(source))
+        if "{" not in source and source not in self.service_map.components:
+            self._complain_of_component(source, entry.place("component"))
+        return self.draft.compiled(entry.place("component"), lambda: compile_label_template(source))
 
-    def _compiled(
-        self, entry: Entry, path: tuple[str | int, ...], compile_it: Callable[[], Compiled]
-    ) -> Compiled | None:
-        try:
-            return compile_it()
-        except InvalidExpression as error:
-            self.draft.add(entry.place(*path).error("bad-expression", str(error)))
-            return None
+    def _complain_of_component(self, name: str, place: Place) -> None:
+        if name in self.groups:
+            members = ", ".join(self.groups[name][:3])
+            self.draft.add(place.error("unknown-component", f"'{name}' is more than one component", f"like {members}"))
+        elif name in self.draft.names("services"):
+            self.draft.add(place.error("unknown-component", f"'{name}' is a service; a component can be restored"))
+        else:
+            self.draft.known(place, name, self._components(), "component")
+
+    def _components(self) -> Collection[str]:
+        """Ids of components, those of entries with errors too, so that one error doesn't make others."""
+        if self._known is None:
+            self._known = {*self.service_map.components, *self.draft.names("components")} - self.groups.keys()
+        return self._known
 
     def _alternative(self, section: AlternativeSection, entry: Entry, number: int) -> Alternative:
         path = ("do", number)
         self._check_playbook(section.playbook, entry, (*path, "playbook"))
         for place, host in enumerate(section.hosts):
             if host != "self" and self.inventory is not None and host not in self.inventory:
-                hint = nearest(host, self.inventory.addresses)
+                hint = self.draft.nearest(host, self.inventory.addresses)
                 message = f"host '{host}' is not in the inventory"
                 self.draft.add(entry.place(*path, "hosts", place).error("unknown-host", message, hint))
-        for place, node in enumerate(section.affects):
-            self.draft.known(entry.place(*path, "affects", place), node, self.known_ids, "component or pool")
         rollback = None
         if section.rollback is not None:
             self._check_playbook(section.rollback.playbook, entry, (*path, "rollback", "playbook"))
             rollback = Alternative(
                 playbook=section.rollback.playbook,
-                vars=self._vars(section.rollback.vars, entry, (*path, "rollback", "vars")),
+                vars=read_vars(self.draft, section.rollback.vars, entry, (*path, "rollback", "vars")),
                 duration=section.expect.duration or _EXPECTED,
             )
         return Alternative(
             playbook=section.playbook,
-            vars=self._vars(section.vars, entry, (*path, "vars")),
+            vars=read_vars(self.draft, section.vars, entry, (*path, "vars")),
             duration=section.expect.duration if section.expect.duration is not None else _EXPECTED,
             success=section.expect.success if section.expect.success is not None else _LIKELY,
             mode=_mode(section.mode) if section.mode is not None else None,
@@ -226,54 +164,48 @@ class PolicyReader:
             once=section.once,
             check=section.check,
             hosts=tuple(section.hosts),
-            affects=tuple(NodeId(node) for node in section.affects),
+            affects=tuple(self._affected(section, entry, (*path, "affects"))),
             rollback=rollback,
         )
+
+    def _affected(self, section: AlternativeSection, entry: Entry, path: tuple[str | int, ...]) -> Iterable[NodeId]:
+        """Components; sets and pools stand for their members."""
+        for number, name in enumerate(section.affects):
+            if name in self.groups:
+                yield from self.groups[name]
+            elif name in self.service_map.components or self.draft.known(
+                entry.place(*path, number), name, self._components(), "component or pool"
+            ):
+                yield NodeId(name)
 
     def _check_playbook(self, name: str, entry: Entry, path: tuple[str | int, ...]) -> None:
         place = entry.place(*path)
         written = Path(name)
-        if written.is_absolute() or ".." in written.parts or name.startswith("-"):
-            self.draft.add(place.error("bad-playbook", f"'{name}' must be a file inside the playbooks folder"))
+        if written.is_absolute() or {"..", ""} & {*written.parts, name} or name.startswith("-") or "\0" in name:
+            self.draft.add(place.error("bad-playbook", f"{name!r} must be a file inside the playbooks folder"))
         elif self.playbooks is not None:
             file = self.playbooks / written
             if not file.is_file() or not file.resolve().is_relative_to(self.playbooks.resolve()):
                 there = [one.name for one in self.playbooks.glob("*.yml")] if self.playbooks.is_dir() else []
                 message = f"there is no playbook '{name}' in {self.playbooks}"
-                self.draft.add(place.error("missing-playbook", message, nearest(name, there)))
+                self.draft.add(place.error("missing-playbook", message, self.draft.nearest(name, there)))
 
-    def _vars(self, written: Mapping[str, object], entry: Entry, path: tuple[str | int, ...]) -> dict[str, Value]:
-        for name in written:
-            if not _NAME.fullmatch(name):
-                message = f"'{name}' is no name of a variable: letters, digits and _ after a letter"
-                self.draft.add(entry.place(*path, name, of_key=True).error("bad-variable", message))
-            elif name.startswith(("ansible_", "inventory_")) or name in RESERVED_VARS:
-                message = f"'{name}' is reserved: it would change what Ansible does, not what the playbook reads"
-                self.draft.add(entry.place(*path, name, of_key=True).error("reserved-variable", message))
-        return {name: self._value(value, entry, (*path, name)) for name, value in written.items()}
-
-    def _value(self, written: object, entry: Entry, path: tuple[str | int, ...]) -> Value:
-        if isinstance(written, str):
-            return self._text(written, entry, path) if "{{" in written or "{%" in written else written
-        if isinstance(written, list):
-            return tuple(self._value(one, entry, (*path, number)) for number, one in enumerate(written))
-        if isinstance(written, dict):
-            return {name: self._value(one, entry, (*path, name)) for name, one in written.items()}
-        return written if written is None or isinstance(written, int | float | bool) else str(written)
-
-    def _text(self, source: str, entry: Entry, path: tuple[str | int, ...]) -> Template | None:
-        return self._compiled(entry, path, lambda: compile_component_template(source))
-
-    def _checks(self, sections: list[CheckSection], entry: Entry, *, written: bool) -> tuple[Check, ...]:
-        where = entry if written else self.draft.single.get("defaults", entry)
+    def _checks(self, sections: Sequence[CheckSection], entry: Entry, *, written: bool) -> tuple[Check, ...]:
+        where = self._where(entry, written=written)
         found = [self._check(section, where, ("verify", number)) for number, section in enumerate(sections)]
         return tuple(one for one in found if one is not None)
+
+    def _where(self, entry: Entry, *, written: bool) -> Entry:
+        """The policy's entry, or that of the defaults where the policy says nothing."""
+        return entry if written else self.draft.single.get("defaults", entry)
 
     def _check(self, section: CheckSection, entry: Entry, path: tuple[str | int, ...]) -> Check | None:
         kind = next(kind for kind in CheckKind if getattr(section, kind) is not None)
         target = None
         if kind is not CheckKind.ALERT:
-            target = self._text(str(getattr(section, kind)), entry, (*path, kind.value))
+            source = str(getattr(section, kind))
+            self._complain_of_target(kind, source, entry.place(*path, kind.value))
+            target = self.draft.compiled(entry.place(*path, kind.value), lambda: compile_component_template(source))
             if target is None:
                 return None
         body = None
@@ -292,10 +224,19 @@ class PolicyReader:
             every=section.every if section.every is not None else timedelta(seconds=1),
         )
 
+    def _complain_of_target(self, kind: CheckKind, source: str, place: Place) -> None:
+        if kind is CheckKind.TCP and not _HOST_AND_PORT.fullmatch(source):
+            self.draft.add(place.error("bad-check", f"'{source}' is no host:port"))
+        if kind is CheckKind.HTTP and not source.startswith(("http://", "https://", "{{")):
+            self.draft.add(place.error("bad-check", f"'{source}' is no address like http://db-1:8080/healthz"))
+        if kind is CheckKind.COMMAND and not source.strip():
+            self.draft.add(place.error("bad-check", "a command of nothing"))
+
     def _guard(self, section: GuardSection | None, entry: Entry) -> GuardLimits:
         own, usual, basis = section or GuardSection(), self.defaults.guard or GuardSection(), GuardLimits()
-        for place, team in enumerate(own.approvers):
-            self.draft.known(entry.place("guard", "approvers", place), team, self.draft.names("teams"), "team")
+        approvers = self._where(entry, written=bool(own.approvers))
+        for place, team in enumerate(own.approvers or usual.approvers):
+            self.draft.known(approvers.place("guard", "approvers", place), team, self.draft.names("teams"), "team")
         max_runs = own.max_runs if own.max_runs is not None else usual.max_runs
         per_component, per_policy = basis.max_runs_per_component, basis.max_runs_per_policy
         if isinstance(max_runs, dict):
@@ -308,7 +249,10 @@ class PolicyReader:
             cooldown=cooldown if cooldown is not None else basis.cooldown,
             max_runs_per_component=per_component,
             max_runs_per_policy=per_policy,
-            max_unavailable=self._share_or_number(own.max_unavailable or usual.max_unavailable, entry),
+            max_unavailable=self._share_or_number(
+                own.max_unavailable or usual.max_unavailable,
+                self._where(entry, written=own.max_unavailable is not None),
+            ),
             approve_above=own.approve_above if own.approve_above is not None else usual.approve_above,
             approvers=tuple(own.approvers or usual.approvers),
         )

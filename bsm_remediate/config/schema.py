@@ -16,6 +16,7 @@ from bsm_remediate.config.fields import (
     Money,
     RateText,
     Share,
+    SomeTime,
     StateName,
     Text,
     Weekdays,
@@ -37,19 +38,27 @@ LATER: dict[str, str] = {
     "freeze": "change freezes",
     "learn": "learning",
     "choose": "choosing by gain",
+    "person": "the price of a person's time",
+    "approval": "escalation of approvals",
+    "sources": "sources that are read",
 }
 """Keys of the design that come with later versions: a clear refusal instead of silence."""
+LATER_WITHIN: dict[tuple[str, str], str] = {
+    ("verify", "playbook"): "checks by playbook",
+    ("storm", "set"): "storm brakes by component set",
+}
+"""The same for keys that mean this only within that key."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ObjectiveSection(_Section):
     """What was promised to the business."""
 
     availability: float = Field(ge=0, le=100, description="Percent of the time.")
-    window: Duration | None = Field(default=None, description="Over which time.")
+    window: SomeTime | None = Field(default=None, description="Over which time.")
 
 
 class ServiceSection(_Section):
@@ -115,7 +124,7 @@ class OnCallSection(_Section):
     """Who is on call."""
 
     rotation: list[Text] = Field(min_length=1, description="People in turn.")
-    every: Duration = Field(description="How long a turn lasts.")
+    every: SomeTime = Field(description="How long a turn lasts.")
     start: Day = Field(description="When the first turn begins (UTC).")
 
 
@@ -131,7 +140,7 @@ class TeamSection(_Section):
 class ExpectSection(_Section):
     """What a playbook usually takes and brings."""
 
-    duration: Duration | None = Field(default=None, description="Until restored.")
+    duration: SomeTime | None = Field(default=None, description="Until restored.")
     success: Share | None = Field(default=None, description="Chance, given that those before it failed.")
 
 
@@ -149,7 +158,7 @@ class AlternativeSection(_Section):
     vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
     expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
     mode: ModeName | None = Field(default=None, description="Stricter than the policy's.")
-    timeout: Duration | None = Field(default=None, description="Default: 3 times the expected duration + 60 s.")
+    timeout: SomeTime | None = Field(default=None, description="Default: 3 times the expected duration + 60 s.")
     once: bool = Field(default=False, description="Not repeatable: after a crash in its middle a person decides.")
     check: bool = Field(default=True, description="Whether it can run in check mode.")
     hosts: list[HostName] = Field(
@@ -168,9 +177,9 @@ class CheckSection(_Section):
     body: Text | None = Field(default=None, description="Regular expression that the answer must contain.")
     command: Text | None = Field(default=None, description="Command on the component's host that must exit with 0.")
     alert: Literal["off"] | None = Field(default=None, description="`off`: the policy's alerts must have ended.")
-    within: Duration | None = Field(default=None, description="Must hold by then (default 60s).")
+    within: SomeTime | None = Field(default=None, description="Must hold by then (default 60s).")
     hold: Duration | None = Field(default=None, description="And then for so long (default 0s).")
-    every: Duration | None = Field(default=None, description="Asked again so often (default 1s).")
+    every: SomeTime | None = Field(default=None, description="Asked again so often (default 1s).")
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> CheckSection:
@@ -179,6 +188,8 @@ class CheckSection(_Section):
             raise ValueError(
                 f"a check needs exactly one of tcp, http, command, alert; here: {', '.join(kinds) or 'none'}"
             )
+        if self.http is None and self.model_fields_set & {"status", "body"}:
+            raise ValueError("status and body are of http checks only")
         return self
 
 
@@ -229,7 +240,7 @@ class StormSection(_Section):
 
     all: Share = Field(default=0.30, description="Share of all components.")
     at_least: int = Field(default=3, ge=1, description="And at least so many.")
-    within: Duration | None = Field(default=None, description="Within so long (default 5m).")
+    within: SomeTime | None = Field(default=None, description="Within so long (default 5m).")
 
 
 class EngineGuardSection(_Section):
@@ -244,8 +255,8 @@ class SettingsSection(_Section):
 
     executors: int = Field(default=4, ge=1, le=256, description="Playbooks at once.")
     settle: Duration | None = Field(default=None, description="Wait after a cause is restored (default 20s).")
-    tiers: dict[Text, float] = Field(default_factory=dict, description="Points per minute of each tier.")
-    alert_timeout: Duration | None = Field(default=None, description="Unknown when silent for so long (default 24h).")
+    tiers: dict[Text, Money] = Field(default_factory=dict, description="Points per minute of each tier.")
+    alert_timeout: SomeTime | None = Field(default=None, description="Unknown when silent for so long (default 24h).")
     skew: Duration | None = Field(default=None, description="Clock error that is tolerated (default 30s).")
     component_labels: list[Text] | None = Field(default=None, description="Labels that may name a component.")
     not_about: dict[Text, list[Text]] = Field(
