@@ -1,0 +1,84 @@
+"""Goals, calendars and teams: from their sections to domain values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from functools import partial
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bsm_remediate.config.draft import Draft
+from bsm_remediate.config.schema import CalendarSection, GoalSection, TeamSection
+from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, OnCall, Team
+from bsm_remediate.domain.calendar import Calendar, WeeklyHours
+from bsm_remediate.domain.service_map import ServiceMap
+
+
+def read_calendars(draft: Draft) -> dict[str, Calendar]:
+    """The calendars, with findings for what is wrong with them."""
+    calendars = {}
+    for name, entry in draft.entries("calendars"):
+        section = draft.validated(CalendarSection, entry)
+        if section is None:
+            continue
+        zone = draft.attempt(
+            entry.place("timezone"),
+            "bad-timezone",
+            partial(_zone, section.timezone),
+            "names are like Europe/Berlin",
+        )
+        if zone is not None:
+            hours = tuple(
+                WeeklyHours(weekdays=section.weekdays, since=since, until=until, timezone=zone)
+                for since, until in section.hours
+            )
+            calendars[name] = Calendar(name=name, hours=hours)
+    return calendars
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone '{name}'") from None
+
+
+def read_goals(draft: Draft, service_map: ServiceMap) -> dict[str, Goal]:
+    """The goals; the default one is always there."""
+    goals = {DEFAULT_GOAL: Goal(name=DEFAULT_GOAL)}
+    functions = {one.function for one in service_map.services.values() if one.function}
+    for name, entry in draft.entries("goals"):
+        section = draft.validated(GoalSection, entry)
+        if section is None:
+            continue
+        for function, weight in section.weights.items():
+            place = entry.place("weights", function, of_key=True)
+            if weight < 0:
+                draft.add(place.error("bad-value", f"{weight:g} is no weight: it must not be negative"))
+            if functions and function not in functions:
+                message = f"no service has the function '{function}'"
+                draft.add(place.warning("unused-function", message, draft.nearest(function, functions)))
+        goals[name] = Goal(name=name, weights=section.weights)
+    return goals
+
+
+def read_teams(draft: Draft) -> dict[str, Team]:
+    """The teams with their rotations."""
+    teams = {}
+    for name, entry in draft.entries("teams"):
+        section = draft.validated(TeamSection, entry)
+        if section is None:
+            continue
+        on_call = None
+        if section.on_call is not None:
+            start = datetime.combine(section.on_call.start, time(0), tzinfo=UTC)
+            on_call = OnCall(rotation=tuple(section.on_call.rotation), every=section.on_call.every, start=start)
+            for number, person in enumerate(section.on_call.rotation):
+                draft.known(entry.place("on_call", "rotation", number), person, section.members, "member")
+        teams[name] = Team(
+            name=name,
+            members=tuple(section.members),
+            on_call=on_call,
+            notify=tuple(section.notify),
+            duties=tuple(section.duties),
+        )
+    return teams
