@@ -253,10 +253,11 @@ def alert(
     status: AlertStatus = AlertStatus.FIRING,
     source: str = "alertmanager",
     received_at: datetime | None = None,
+    more: Mapping[str, str] | None = None,
     **labels: str,
 ) -> Alert:
-    """`labels` say what it is about, say `instance="db-1"`; a severity of "" leaves that label out."""
-    whole = {"alertname": name, **({"severity": severity} if severity else {}), **labels}
+    """`labels` (and `more` of them) say what it is about: `instance="db-1"`; a severity of "" leaves that out."""
+    whole = {"alertname": name, **({"severity": severity} if severity else {}), **(more or {}), **labels}
     return Alert(
         source=source,
         fingerprint=Fingerprint(sha256(repr(sorted(whole.items())).encode()).hexdigest()[:16]),
