@@ -21,6 +21,7 @@ from bsm_remediate.config.fields import (
     Text,
     Weekdays,
 )
+from bsm_remediate.config.formula_schema import with_formulas
 
 LATER: dict[str, str] = {
     "metric": "metric policies",
@@ -289,5 +290,5 @@ NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "team
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a bundle file."""
-    schema = BundleSchema.model_json_schema()
+    schema = with_formulas(BundleSchema.model_json_schema())
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
