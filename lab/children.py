@@ -50,7 +50,8 @@ class Children:
 
     def end(self) -> None:
         """Ask all to end, wait, kill what is left of their groups."""
-        started, self._started = self._started[::-1], []
+        started = [child for child in self._started[::-1] if child.returncode is None]  # the others are reaped already
+        self._started = []
         for child in started:
             child.terminate()
         deadline = time.monotonic() + _GRACE_S

@@ -48,6 +48,7 @@ def main() -> int:
         console.print(f"The demo failed: {error}\nIts logs are kept in {folder}.", markup=False, soft_wrap=True)
         return 1
     finally:
+        screen.close()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # what was started must be ended, however impatient somebody is
         children.end()

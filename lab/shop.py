@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from lab.children import Children, kill_process
 from lab.serving import Unavailable, ask, fetch
-from lab.topology import PORT, PROCESSES, SUPERVISED, Network, Process, free_network, inventory_text
+from lab.topology import PORT, PROCESSES, SUPERVISED, Network, Process, claim_network, inventory_text
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _LONGEST_FOLDER = 80
@@ -29,9 +30,10 @@ FAULTS = (*(process.component for process in PROCESSES), DISK_FAULT)
 class Shop:
     """A running shop. Everything that it writes lies in `folder`."""
 
-    def __init__(self, folder: Path, network: Network, children: Children) -> None:
+    def __init__(self, folder: Path, network: Network, claim: socket.socket, children: Children) -> None:
         self.folder = folder
         self.network = network
+        self._claim = claim
         self._children = children
         self._bin = Path(sys.executable).parent
 
@@ -127,7 +129,8 @@ def lab_folder() -> Path:
 
 def open_shop(children: Children, folder: Path) -> Shop:
     """A started and healthy shop in `folder`."""
-    shop = Shop(folder, free_network(), children)
+    network, claim = claim_network()
+    shop = Shop(folder, network, claim, children)
     shop.start()
     shop.wait_until_healthy()
     return shop

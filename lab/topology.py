@@ -6,7 +6,6 @@ Hosts are addresses of the loopback network, 127.0.X.N; X differs between labs t
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +23,7 @@ HOSTS = {"lb1": 11, "web1": 12, "web2": 13, "app1": 14, "db1": 15, "db2": 16, "p
 """Last number of each host's address. `db` is the floating address of whichever database is the primary."""
 SUPERVISED = tuple(host for host in HOSTS if host != "db")
 _NETWORKS = range(255)
+_CLAIM = (10, 8479)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +109,22 @@ class Network:
                 return ["lab.plant", *listen]
 
 
-def free_network() -> Network:
-    """The first network that nobody uses. Raises `RuntimeError` when there is none."""
-    for network in _free(_NETWORKS):
-        return network
-    raise RuntimeError("no loopback network is free for the lab's ports 8480-8487")
-
-
-def _free(numbers: range) -> Iterator[Network]:
-    for number in numbers:
+def claim_network() -> tuple[Network, socket.socket]:
+    """The first network that nobody uses, and the socket that keeps other labs away for as long as it is open. Raises
+    `RuntimeError` when none is free.
+    """
+    for number in _NETWORKS:
+        claim = socket.socket()
+        try:
+            claim.bind((f"127.0.{number}.{_CLAIM[0]}", _CLAIM[1]))
+        except OSError:
+            claim.close()
+            continue
         network = Network(number)
         if network.is_free():
-            yield network
+            return network, claim
+        claim.close()
+    raise RuntimeError("no loopback network is free for the lab's ports 8480-8487")
 
 
 def inventory_text(network: Network, lab_dir: str) -> str:

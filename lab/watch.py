@@ -106,22 +106,22 @@ class Watch:
     def sweep(self, pool: ThreadPoolExecutor) -> None:
         """Look at everything once."""
         seen = pool.map(lambda process: look(self._network, process), PROCESSES)
-        self.note(alert for alert in seen if alert is not None)
+        self.note([alert for alert in seen if alert is not None], at=time.monotonic())
 
-    def note(self, seen: Iterable[Alert]) -> None:
-        """Compare with what fired before."""
+    def note(self, seen: Iterable[Alert], *, at: float) -> None:
+        """Compare with what fired before; `at` in seconds of a clock that never jumps."""
         now = {alert.key: alert for alert in seen}
         fresh = {key: alert for key, alert in now.items() if key not in self._firing}
         ended = {key: alert for key, alert in self._firing.items() if key not in now}
         if fresh and not self._firing:
-            self._wait_until = time.monotonic() + GROUP_WAIT_S
+            self._wait_until = at + GROUP_WAIT_S
         self._untold |= fresh
         self._untold |= {key: replace(alert, ends_at=datetime.now(UTC)) for key, alert in ended.items()}
         self._firing = {key: self._firing.get(key, alert) for key, alert in now.items()}
 
-    def due(self) -> list[Alert]:
+    def due(self, *, at: float) -> list[Alert]:
         """What is to be told now; it stays until `told`."""
-        return list(self._untold.values()) if time.monotonic() >= self._wait_until else []
+        return list(self._untold.values()) if at >= self._wait_until else []
 
     def told(self, alerts: Iterable[Alert]) -> None:
         """The engine has stored `alerts`."""
@@ -179,7 +179,7 @@ def main() -> None:
         while True:
             begin = time.monotonic()
             watch.sweep(pool)
-            due = watch.due()
+            due = watch.due(at=time.monotonic())
             if due and post(given.webhook, token, webhook_body(due)):
                 watch.told(due)
             time.sleep(max(0.0, EVERY_S - (time.monotonic() - begin)))
