@@ -228,11 +228,10 @@ def _shadow_steps(
     scene: Scene, shadowed: Sequence[Candidate], own: Mapping[NodeId, Level], money: Mapping[NodeId, Worth]
 ) -> tuple[Step, ...]:
     jobs = [_job(number, one) for number, one in enumerate(shadowed)]
-    restoration = Restoration(scene.rollup, own)
+    ends = {node: job.work_s for job in jobs for node in job.fixes}
+    times = Restoration(scene.rollup, own).times(ends)  # all at once: shadows wait for no executor
     steps = []
     for place, one in enumerate(order(scene.rollup, jobs, own, _worths(scene, weighted=True)), start=1):
-        end = one.job.work_s
-        times = restoration.times(dict.fromkeys(one.job.fixes, end))
-        slot = Slot(executor=0, start_s=0.0, end_s=end)
+        slot = Slot(executor=0, start_s=0.0, end_s=one.job.work_s)
         steps.append(_step(place, one, shadowed[one.job.id], slot, times, money, scene))
     return tuple(steps)
