@@ -26,7 +26,10 @@ class Repair:
     """What restoring one component took, all its runs together."""
 
     component: str
-    seconds: float
+    restored_s: float
+    """From the beginning until the playbook had changed what it had to: then customers are served."""
+    busy_s: float
+    """Until the executor was free again."""
     locks: frozenset[str]
 
 
@@ -46,7 +49,9 @@ class Account:
         jobs = [self._job(number, self.repairs[one]) for number, one in enumerate(order)]
         executors = dict.fromkeys(range(self.bundle.settings.executors), self.lag_s)
         slots = schedule(jobs, executors=executors, locked={})
-        repaired = {node: slots[job.id].end_s for job in jobs for node in job.fixes}
+        repaired = {
+            NodeId(one): slots[number].start_s + self.repairs[one].restored_s for number, one in enumerate(order)
+        }
         own = dict.fromkeys((NodeId(one) for one in order), 2)
         times = Restoration(RollUp(self.bundle.service_map), own).times(repaired)
         services = self.bundle.service_map.services
@@ -82,4 +87,4 @@ class Account:
     @staticmethod
     def _job(number: int, repair: Repair) -> RepairJob:
         fixes = frozenset({NodeId(repair.component)})
-        return RepairJob(id=number, fixes=fixes, work_s=repair.seconds, locks=repair.locks)
+        return RepairJob(id=number, fixes=fixes, work_s=repair.busy_s, locks=repair.locks)

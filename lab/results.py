@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.table import Table
 
@@ -13,20 +14,35 @@ from lab.screen import Screen
 from lab.shop import DISK_FAULT
 from lab.story import Story
 
+_PAUSE_S = 2.0
+
 
 def account_of(story: Story, bundle: Bundle, goal: str, breaks: Sequence[str]) -> Account:
-    """The durations of the real runs, all alternatives of a component together."""
+    """The durations of the real runs."""
     repairs = {}
     starts = []
     for component in (_component(fault) for fault in breaks):
         runs = [run for run in story.runs if run["component"] == component and run["started_at"]]
-        seconds = sum(_seconds(run["planned_at"], run["passed_at"] or run["ended_at"]) for run in runs)
         starts += [run["planned_at"] for run in runs[:1]]
-        locks = frozenset(f"host:{run['host']}" for run in runs)
-        repairs[component] = Repair(component=component, seconds=seconds, locks=locks)
+        repairs[component] = _repair(component, runs, story)
     first = min((_time(start) for start in starts), default=story.began_at)
     lag = max(0.0, (first - story.began_at).total_seconds())
     return Account(bundle=bundle, repairs=repairs, goal=goal, lag_s=lag, at=story.began_at)
+
+
+def _repair(component: str, runs: Sequence[dict[str, Any]], story: Story) -> Repair:
+    """All alternatives together; the last is the one that helped."""
+    busy = restored = 0.0
+    for run in runs:
+        begin, ended = run["planned_at"], story.playbook_ended_at.get(run["id"], run["ended_at"])
+        restored = busy + _seconds(begin, story.changed_at.get(run["id"], ended))
+        # What the engine needs until the next run begins is part of it: every order has that pause.
+        following = min(
+            (one["planned_at"] for one in story.runs if _is_soon_after(one["planned_at"], ended)), default=None
+        )
+        busy += _seconds(begin, following or ended)
+    locks = frozenset(f"host:{run['host']}" for run in runs)
+    return Repair(component=component, restored_s=restored, busy_s=busy, locks=locks)
 
 
 def show_results(screen: Screen, account: Account, story: Story, breaks: Sequence[str]) -> None:
@@ -69,6 +85,10 @@ def _in_words(account: Account, chosen: Sequence[str], come: Sequence[str], meas
 
 def _component(fault: str) -> str:
     return "database" if fault == DISK_FAULT else fault
+
+
+def _is_soon_after(begin: str, ended: str | None) -> bool:
+    return ended is not None and 0 <= (_time(begin) - _time(ended)).total_seconds() < _PAUSE_S
 
 
 def _seconds(begin: str | None, end: str | None) -> float:

@@ -50,6 +50,10 @@ class Story:
         self.runs: list[dict[str, Any]] = []
         """Rows of the engine's `/runs`, oldest first."""
         self.steps: list[dict[str, Any]] = []
+        self.changed_at: dict[str, str] = {}
+        """By run: when its playbook had changed the last thing."""
+        self.playbook_ended_at: dict[str, str] = {}
+        """By run."""
         self.chosen: list[str] = []
         """Components in the order in which their first runs began."""
 
@@ -132,6 +136,10 @@ class Story:
                 event = self._engine.journal.get_nowait()
             except Empty:
                 return
+            if event["kind"] == "run.task" and event["facts"]["status"] == "changed":
+                self.changed_at[event["subject"]] = event["at"]
+            if event["kind"] == "run.playbook_ended":
+                self.playbook_ended_at[event["subject"]] = event["at"]
             self._tell_event(event["kind"], event["subject"], event["facts"])
 
     def _tell_event(self, kind: str, run: str, facts: dict[str, Any]) -> None:
