@@ -53,6 +53,14 @@ class Scene:
         return self.rollup.levels({node: AT_BEST[state] for node, state in self.impact.own.items()})
 
     @cached_property
+    def on_host(self) -> Mapping[str, list[NodeId]]:
+        """Host → its components."""
+        found: dict[str, list[NodeId]] = {}
+        for component in self.bundle.service_map.components.values():
+            found.setdefault(component.host, []).append(component.id)
+        return found
+
+    @cached_property
     def levels_disturbed(self) -> Mapping[NodeId, Level]:
         """The same with everything down that runs are busy with."""
         own = {node: AT_BEST[state] for node, state in self.impact.own.items()}
@@ -76,6 +84,19 @@ class Case:
     @property
     def alternative(self) -> Alternative:
         return self.policy.do[min(self.alternative_index, len(self.policy.do) - 1)]
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts that the run keeps to itself; not those that are only a place to run from."""
+        components = self.scene.bundle.service_map.components
+        of_touched = {components[node].host for node in self.touched if node in components}
+        only_places = {self.component.host} if not self.component.lock_host else set()
+        return frozenset((of_touched | set(self.alternative.hosts)) - {"self"} - only_places)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Everything, by id or host name, where a person may not want the run."""
+        return self.hosts | self.touched | {self.component.host}
 
     @property
     def newest_since(self) -> datetime:
@@ -124,7 +145,7 @@ class HeldByPerson:
     def check(self, case: Case) -> Decision | None:
         component = case.component
         for hold in case.scene.situation.holds:
-            if hold.target in {component.id, component.host} and _in_force(hold.until, case.scene.now):
+            if hold.target in case.places and _in_force(hold.until, case.scene.now):
                 until = f" until {hold.until:%H:%M}" if hold.until else ""
                 why = f": {hold.reason}" if hold.reason else ""
                 return case.decided(Verdict.HELD_BY, f"{hold.who} works on {hold.target}{until}{why}")
@@ -154,6 +175,9 @@ class AwaitingResolve:
 
 class TooOld:
     def check(self, case: Case) -> Decision | None:
+        if all(signal.sets is State.UNKNOWN for signal in case.signals):
+            reason = f"{case.component.id} is unknown, which alone starts no run: its alerts neither repeat nor resolve"
+            return case.decided(Verdict.TOO_OLD, reason)
         active_since = case.scene.situation.policy_active_since
         is_open = case.episode is not None and case.episode.is_open(case.newest_since)
         if active_since is None or is_open or case.policy.id in case.scene.situation.adopted:
@@ -324,7 +348,8 @@ class NeedsApproval:
             return None
         bundle = case.scene.bundle
         services = bundle.service_map.services
-        victims = newly_down(case.scene, case.touched)
+        beside_it = {node for host in case.hosts for node in case.scene.on_host.get(host, ())}
+        victims = newly_down(case.scene, case.touched | beside_it)
         rate = sum(full_rate(services[one], bundle.calendars, case.scene.now) for one in victims)
         stake = rate * case.alternative.duration.total_seconds() / 60
         if stake <= limit:

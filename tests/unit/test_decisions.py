@@ -217,9 +217,13 @@ def test_an_alert_that_neither_repeats_nor_resolves_becomes_unknown() -> None:
 
 
 def test_unknown_alone_starts_no_run() -> None:
-    old = alert("Down", instance="db-1", since=NINE - timedelta(hours=25))
-    found = seen(policy("acts", match=MATCH, max_age=timedelta(days=9)), what=old)
-    assert found.plan.steps == ()
+    old = alert("Down", instance="db-2", since=NINE - timedelta(hours=25))
+    shop = bundle(component("db-2"), policy("acts", match=MATCH, max_age=timedelta(days=9)))
+    found = Evaluator(shop).evaluate(situation(old))
+    assert only(found).verdict == "too_old"
+    assert only(found).reason.startswith("db-2 is unknown, which alone starts no run")
+    known = alert("Down", instance="db-2", pod="another")
+    assert only(Evaluator(shop).evaluate(situation(old, known))).verdict == "run"
 
 
 def test_a_time_in_the_future_is_taken_as_the_time_of_receipt() -> None:
