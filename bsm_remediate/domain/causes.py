@@ -31,9 +31,13 @@ class Failing:
     blame: Mapping[NodeId, frozenset[NodeId]]
     """Each failing node → what makes it fail, directly or through others."""
 
-    def explained_by(self, cause: NodeId) -> tuple[NodeId, ...]:
-        """What fails because of `cause`."""
-        return tuple(sorted(node for node, blamed in self.blame.items() if cause in blamed))
+    def explained_by(self, causes: Iterable[NodeId]) -> dict[NodeId, tuple[NodeId, ...]]:
+        """What fails because of each of `causes`."""
+        found: dict[NodeId, list[NodeId]] = {cause: [] for cause in causes}
+        for node in sorted(self.blame):
+            for cause in self.blame[node] & found.keys():
+                found[cause].append(node)
+        return {cause: tuple(nodes) for cause, nodes in found.items()}
 
 
 def symptoms(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
@@ -102,14 +106,18 @@ def root_causes(
     ]
     onsets = {node: _onset(failing.signals.get(node, ())) for node in real}
     first = min((onset for onset in onsets.values() if onset is not None), default=None)
-    causes = [_cause(failing, node, down, _lateness(onsets[node], first, skew)) for node in real]
+    explained = failing.explained_by(real)
+    loss_of_all = sum(failing.loss.values())
+    causes = [
+        _cause(failing, node, explained[node], down, loss_of_all, _lateness(onsets[node], first, skew)) for node in real
+    ]
     causes.sort(key=lambda cause: (-cause.score, cause.component))
     return (*causes, *(_suspect(rollup, node, down) for node in suspects(rollup, failing)))
 
 
-def _cause(failing: Failing, node: NodeId, down: set[NodeId], lateness: float) -> RootCause:
-    explains = failing.explained_by(node)
-    loss_all = sum(failing.loss.values())
+def _cause(
+    failing: Failing, node: NodeId, explains: tuple[NodeId, ...], down: set[NodeId], loss_all: float, lateness: float
+) -> RootCause:
     loss_here = sum(failing.loss.get(one, 0.0) for one in explains)
     share_of_loss = loss_here / loss_all if loss_all else 1.0
     share_of_failing = (len(explains) + 1) / len(down) if down else 1.0

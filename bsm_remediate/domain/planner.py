@@ -6,7 +6,7 @@ needed, with the cheapest repairs that restore it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -65,10 +65,9 @@ def order(
 ) -> list[Ordered]:
     """All `jobs` in the order in which they should start; those that restore nothing of value come last."""
     remaining = {job.id: job for job in jobs}
-    left = dict(own)
+    search = _Search(rollup, jobs, own)
     ordered: list[Ordered] = []
     while remaining:
-        search = _Search(rollup, list(remaining.values()), left)
         best = max(
             ((gain, service, needed) for service, needed, gain in search.offers(worth)),
             key=lambda offer: (offer[0] / _work(offer[2]), offer[0], offer[1]),
@@ -81,7 +80,7 @@ def order(
         for job in sorted(needed, key=lambda one: (one.work_s, one.id)):
             ordered.append(Ordered(job=job, service=service, rate=gain, group_work_s=work))
             remaining.pop(job.id)
-            left.update(dict.fromkeys(job.fixes & left.keys(), 0))
+        search.done(needed)
     rest = sorted(remaining.values(), key=lambda job: (job.work_s, job.id))
     ordered.extend(Ordered(job=job, service=None, rate=0.0, group_work_s=job.work_s) for job in rest)
     return ordered
@@ -95,21 +94,35 @@ def _work(jobs: frozenset[RepairJob]) -> float:
 
 
 class _Search:
-    """The cheapest sets of jobs for each failing node, at one moment of the greedy."""
+    """The cheapest sets of jobs for each failing node, kept in step with the jobs that are done."""
 
     def __init__(self, rollup: RollUp, jobs: Sequence[RepairJob], own: Mapping[NodeId, Level]) -> None:
         self._rollup = rollup
         self._job_of = {node: job for job in jobs for node in job.fixes}
-        self._own = own
+        self._own = dict(own)
         self._now = rollup.levels(own)
         self._final = rollup.levels({node: level for node, level in own.items() if node not in self._job_of})
         self._needed: dict[NodeId, frozenset[RepairJob]] = {}
-        bottom_up = rollup.in_order(self._now)
-        in_cycles = sum(1 for node in bottom_up if rollup.cycle_of(node))
+        self._settle(self._now)
+
+    def done(self, jobs: frozenset[RepairJob]) -> None:
+        """These jobs are taken: what they fix needs nothing any more. Only what depends on that is looked at."""
+        fixed = {node for job in jobs for node in job.fixes}
+        for node in fixed:
+            self._own.pop(node, None)
+            self._job_of.pop(node, None)
+        self._now, affected = self._rollup.mended(self._now, self._own, fixed)
+        for node in affected:
+            self._needed.pop(node, None)
+        self._settle(affected & self._now.keys())
+
+    def _settle(self, nodes: Iterable[NodeId]) -> None:
+        bottom_up = self._rollup.in_order(nodes)
+        in_cycles = sum(1 for node in bottom_up if self._rollup.cycle_of(node))
         for _ in range(1 + in_cycles):  # members of a cycle need what the others need: again, until nothing changes
-            before = dict(self._needed)
+            before = [self._needed.get(node) for node in bottom_up]
             self._needed.update((node, self._needs(node)) for node in bottom_up)
-            if self._needed == before:
+            if not in_cycles or before == [self._needed[node] for node in bottom_up]:
                 break
 
     def offers(self, worth: Mapping[NodeId, Worth]) -> list[tuple[NodeId, frozenset[RepairJob], float]]:

@@ -201,9 +201,25 @@ class RollUp:
         """Effective levels of all nodes that are not ok, from own levels."""
         failing = {node: level for node, level in own.items() if level}
         found: dict[NodeId, Level] = {}
+        self._worsen(self.cone(failing), failing, found)
+        return found
+
+    def mended(
+        self, levels: Levels, own: Mapping[NodeId, Level], nodes: Iterable[NodeId]
+    ) -> tuple[dict[NodeId, Level], set[NodeId]]:
+        """The levels after the own states of `nodes` went back to ok, as `own` says now, given those before; and the
+        nodes that may have changed. Costs what depends on `nodes`, not what fails.
+        """
+        affected = self.cone(nodes)
+        found = {node: level for node, level in levels.items() if node not in affected}
+        self._worsen(affected, own, found)
+        return found, affected
+
+    def _worsen(self, nodes: Iterable[NodeId], failing: Levels, found: dict[NodeId, Level]) -> None:
+        """Settle `nodes`, which stand at ok in `found`, with everything that they depend on settled there."""
         groups = self._groups
         waiting: list[NodeId] = []
-        for node in self.in_order(self.cone(failing)):
+        for node in self.in_order(nodes):
             if node in self._cycle_of:
                 if waiting and groups[waiting[0]] != groups[node]:
                     self._settle_cycle(waiting, failing, found)
@@ -216,7 +232,6 @@ class RollUp:
             self._settle(node, failing, found)
         if waiting:
             self._settle_cycle(waiting, failing, found)
-        return found
 
     def blame(self, own: Mapping[NodeId, State]) -> dict[NodeId, frozenset[NodeId]]:
         """Each node that isn't ok → everything below it that makes it so, directly or through others. What fails beside

@@ -37,6 +37,7 @@ from bsm_remediate.ports import Clock, Executor, Prober, Store
 _log = logging.getLogger(__name__)
 
 _CANCELLED_WITHIN_S = 20.0
+_LONGEST_REST_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,11 +122,14 @@ class Engine:
         """Tick on every wake-up, and each `every_s` for what makes no noise (time, other processes)."""
         while not self._stopping.is_set():
             self._wake.clear()
+            began = self._clock.monotonic()
             try:
                 self.tick()
             except Exception:  # noqa: BLE001 - the outermost loop of the engine
                 # The store may be away for a while; the next tick begins from what it says then.
                 _log.exception("engine.tick_failed")
+            # In a storm a look takes long: alerts must be stored meanwhile, so it never takes more than half the time.
+            self._stopping.wait(min(self._clock.monotonic() - began, _LONGEST_REST_S))
             self._wake.wait(every_s)
 
     # --- start -----------------------------------------------------------------------------------------------------
