@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script, no package
-"""Writes docs/reference from the bundle's schema: `python scripts/reference.py`; `--check` says whether it is current."""
+"""Writes docs/reference from the bundle's schema; with `--check` only says whether it is current."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _VALUES = """
 | id | letters, digits and `. _ - @` after the first |
 | matcher | `alertname="Down"`, `job!="node"`, `instance=~"web-.*"`, `severity!~"info\\|none"`; RE2, anchored |
 | template | `{{ component.address }}:5432`: text over `component.id`, `.host`, `.address` and `.labels`, nothing else |
-| expression | `component.labels.tier == "data" and signal.age > 30`; over `alert`, `signal`, `component`, `impact`, `now` |
+| expression | `component.labels.tier == "data" and signal.age > 30`: over `alert`, `signal`, `component`, `impact` |
 """
 _COLUMNS = "| key | written as | default | meaning |\n|---|---|---|---|\n"
 

@@ -20,6 +20,7 @@ from bsm_remediate.errors import InvalidExpression
 
 _ROUNDS = 6
 """How often an entry is read again without its errors."""
+_FEW = 8
 _KINDS = {
     "bool_type": "neither true nor false",
     "dict_type": "no mapping of keys to values",
@@ -159,9 +160,12 @@ def _without(value: Json, wrong: Iterable[_Path]) -> Json:
 
 
 def nearest(name: str, among: Iterable[str]) -> str:
-    """A hint with the nearest right name, if there is one."""
-    near = difflib.get_close_matches(name, list(among), 1, 0.6)
-    return f"did you mean '{near[0]}'?" if near else ""
+    """A hint with the nearest right name, else with all of them where they are few."""
+    right = list(among)
+    near = difflib.get_close_matches(name, right, 1, 0.6)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"there are {', '.join(sorted(right))}" if 0 < len(right) <= _FEW else ""
 
 
 def _distinct(error: ValidationError, value: Json, left_out: Collection[_Path]) -> list[tuple[ErrorDetails, _Path]]:
@@ -203,7 +207,8 @@ def _explain(error: ErrorDetails, path: _Path, entry: Entry, model: type[BaseMod
             if " or " not in right
             else f"{shown(error['input'])} is none of {right}"
         )
-        return entry.place(*path).error("bad-value", message, nearest(str(error["input"]), right.split("'")[1::2]))
+        hint = nearest(str(error["input"]), right.split("'")[1::2])
+        return entry.place(*path).error("bad-value", message, hint if hint.startswith("did") else "")
     if kind in _KINDS:
         return entry.place(*path).error("bad-value", f"{shown(error['input'])} is {_KINDS[kind]}")
     return entry.place(*path).error("bad-value", _plain(error["msg"]))

@@ -108,9 +108,20 @@ def _round(value: Any, precision: Any = 0) -> float:
     return round(float(value), precision)
 
 
+class _Missing(Undefined):
+    """A label that isn't there: equal to nothing, neither below nor above anything. Alerts differ in their labels."""
+
+    __slots__ = ()
+
+    def _is_false(self, other: object) -> bool:  # noqa: ARG002 - an operator's signature
+        return False
+
+    __lt__ = __le__ = __gt__ = __ge__ = _is_false  # type: ignore[assignment]  # Jinja2's never return
+
+
 @cache
-def _environment() -> _Environment:
-    environment = _Environment(undefined=StrictUndefined, autoescape=False)
+def _environment(undefined: type[Undefined] = StrictUndefined) -> _Environment:
+    environment = _Environment(undefined=undefined, autoescape=False)
     environment.globals.clear()
     environment.filters = {**{name: environment.filters[name] for name in _FILTERS}, "round": _round}
     environment.tests = {
@@ -188,8 +199,7 @@ def compile_condition(source: str) -> Expression:
     if not all(_may_be_a_truth(node) for output in tree.body for node in getattr(output, "nodes", ())):
         raise InvalidExpression(f"'{source}' is never true or false; compare it with something")
     try:
-        # A missing name reads as undefined, not as an error: alerts differ in their labels.
-        return Expression(source, _environment().compile_expression(source, undefined_to_none=False))
+        return Expression(source, _environment(_Missing).compile_expression(source, undefined_to_none=False))
     except TemplateError as error:
         raise InvalidExpression(f"'{source}': {error}") from error
 

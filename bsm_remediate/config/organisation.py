@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from functools import partial
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from bsm_remediate.config.draft import Draft
+from bsm_remediate.config.draft import Draft, nearest
 from bsm_remediate.config.schema import CalendarSection, GoalSection, TeamSection
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, OnCall, Team
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
@@ -20,13 +19,12 @@ def read_calendars(draft: Draft) -> dict[str, Calendar]:
         section = draft.validated(CalendarSection, entry)
         if section is None:
             continue
-        zone = draft.attempt(
-            entry.place("timezone"),
-            "bad-timezone",
-            partial(_zone, section.timezone),
-            "names are like Europe/Berlin",
-        )
-        if zone is not None:
+        zone = _zone(section.timezone)
+        if zone is None:
+            hint = nearest(section.timezone, available_timezones()) or "names are like Europe/Berlin"
+            message = f"there is no time zone '{section.timezone}'"
+            draft.add(entry.place("timezone").error("bad-timezone", message, hint))
+        else:
             hours = tuple(
                 WeeklyHours(weekdays=section.weekdays, since=since, until=until, timezone=zone)
                 for since, until in section.hours
@@ -35,11 +33,11 @@ def read_calendars(draft: Draft) -> dict[str, Calendar]:
     return calendars
 
 
-def _zone(name: str) -> ZoneInfo:
+def _zone(name: str) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"there is no time zone '{name}'") from None
+        return None
 
 
 def read_goals(draft: Draft, service_map: ServiceMap) -> dict[str, Goal]:

@@ -132,7 +132,8 @@ def read_text(text: str, document: Document) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file=document.file, line=mark.line + 1, column=mark.column + 1) if mark else _top(document)
-        document.findings.append(place.error("not-yaml", str(error.problem or error.context or "no valid YAML")))
+        said = " ".join(str(part).rstrip(",") for part in (error.context, error.problem) if part)
+        document.findings.append(place.error("not-yaml", said or "no valid YAML"))
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         document.findings.append(_top(document).error("not-yaml", f"no valid YAML: {str(error).splitlines()[0][:200]}"))
     if document.root is not None:
