@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ class Children:
 
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
+        self._kept: list[socket.socket] = []
 
     def __enter__(self) -> Self:
         return self
@@ -48,6 +50,10 @@ class Children:
         self._started.append(child)
         return child
 
+    def keep(self, claim: socket.socket) -> None:
+        """Close `claim` once all have ended."""
+        self._kept.append(claim)
+
     def end(self) -> None:
         """Ask all to end, wait, kill what is left of their groups."""
         started = [child for child in self._started[::-1] if child.returncode is None]  # the others are reaped already
@@ -60,6 +66,8 @@ class Children:
                 time.sleep(0.02)
             kill_group(child.pid)  # before it is reaped: until then nobody else can have its number
             child.wait()
+        for claim in self._kept:
+            claim.close()
 
 
 def _has_ended(pid: int) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,10 +29,9 @@ FAULTS = (*(process.component for process in PROCESSES), DISK_FAULT)
 class Shop:
     """A running shop. Everything that it writes lies in `folder`."""
 
-    def __init__(self, folder: Path, network: Network, claim: socket.socket, children: Children) -> None:
+    def __init__(self, folder: Path, network: Network, children: Children) -> None:
         self.folder = folder
         self.network = network
-        self._claim = claim
         self._children = children
         self._bin = Path(sys.executable).parent
 
@@ -130,7 +128,8 @@ def lab_folder() -> Path:
 def open_shop(children: Children, folder: Path) -> Shop:
     """A started and healthy shop in `folder`."""
     network, claim = claim_network()
-    shop = Shop(folder, network, claim, children)
+    children.keep(claim)
+    shop = Shop(folder, network, children)
     shop.start()
     shop.wait_until_healthy()
     return shop
