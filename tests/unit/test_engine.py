@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.playbook import PlaybookOutcome
@@ -16,6 +15,7 @@ from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import RunEnd, RunState
 from bsm_remediate.engine.engine import EngineOptions
 from bsm_remediate.testing.executor import Scripted
+from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline
 
 SHOP = """
@@ -76,10 +76,8 @@ def bundle(tmp_path: Path) -> Bundle:
 
 
 @pytest.fixture
-def make(tmp_path: Path, bundle: Bundle) -> Iterator[Callable[[EngineOptions], Timeline]]:
-    store = open_store(f"sqlite:///{tmp_path}/engine.sqlite")
-    yield lambda options: Timeline(bundle, store, options=options)
-    store.close()
+def make(bundle: Bundle) -> Callable[[EngineOptions], Timeline]:
+    return lambda options: Timeline(bundle, MemoryStore(), options=options)
 
 
 @pytest.fixture

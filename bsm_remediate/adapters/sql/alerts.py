@@ -25,7 +25,7 @@ _PUT_CURRENT = (
     "INSERT INTO bsm_alert (source, fingerprint, position, status, starts_at, content, last_seen)"
     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, fingerprint) DO UPDATE SET position = excluded.position,"
     " status = excluded.status, starts_at = excluded.starts_at, content = excluded.content,"
-    " last_seen = excluded.last_seen"
+    " last_seen = max(last_seen, excluded.last_seen)"
 )
 _TOUCH = "UPDATE bsm_alert SET last_seen = max(last_seen, ?) WHERE source = ? AND fingerprint = ?"
 _LATEST = "SELECT coalesce(max(position), 0) FROM bsm_alert_change"

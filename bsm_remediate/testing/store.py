@@ -1,0 +1,186 @@
+"""A store in memory: every port of `ports.Store`, held to the same contract tests as the one on a database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+
+from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
+from bsm_remediate.ports import Accepted, Control, Standing
+
+
+class MemoryStore:
+    """Implements `Store`. `is_away` makes every call fail as a lost database does."""
+
+    def __init__(self) -> None:
+        self._guard = threading.RLock()
+        self._alerts: dict[AlertKey, tuple[int, Alert]] = {}
+        self._seen: dict[AlertKey, datetime] = {}
+        self._position = 0
+        self._runs: dict[RunId, Run] = {}
+        self._locks: dict[str, RunId] = {}
+        self._fence = 0
+        self._events: list[Event] = []
+        self._controls: list[Control] = []
+        self._standing = Standing()
+        self.is_away = False
+
+    def close(self) -> None:
+        return
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        if self.is_away:
+            raise StoreUnavailable("the store is away")
+        with self._guard:
+            yield
+
+    # --- alerts ----------------------------------------------------------------------------------------------------
+
+    def record(self, alerts: Sequence[Alert]) -> Accepted:
+        with self._open():
+            outcomes = [self._record(alert) for alert in alerts]
+        return Accepted(
+            new=outcomes.count("new"), repeated=outcomes.count("repeated"), outdated=outcomes.count("outdated")
+        )
+
+    def _record(self, alert: Alert) -> str:
+        known = self._alerts.get(alert.key)
+        if known is not None and alert.starts_at < known[1].starts_at:
+            return "outdated"
+        if known is not None and _same(known[1], alert):
+            self._seen[alert.key] = max(self._seen[alert.key], alert.received_at)
+            return "repeated"
+        self._position += 1
+        self._alerts[alert.key] = (self._position, alert)
+        self._seen[alert.key] = max(self._seen.get(alert.key, alert.received_at), alert.received_at)
+        return "new"
+
+    def changes(self, *, after: int, limit: int = 5_000) -> tuple[Sequence[Alert], int]:
+        with self._open():
+            found = sorted((one for one in self._alerts.values() if one[0] > after), key=lambda one: one[0])[:limit]
+        return [alert for _, alert in found], found[-1][0] if found else after
+
+    def active(self) -> Sequence[Alert]:
+        with self._open():
+            return [alert for _, alert in sorted(self._alerts.values(), key=lambda one: one[0]) if alert.is_firing]
+
+    def last_seen(self) -> Mapping[AlertKey, datetime]:
+        with self._open():
+            return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if alert.is_firing}
+
+    # --- runs ------------------------------------------------------------------------------------------------------
+
+    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
+        with self._open():
+            known = self._runs.get(run.id)
+            if known is not None:
+                _require_next(known, run)
+            if any(self._locks.get(name, run.id) != run.id for name in run.locks):
+                return None
+            self._fence += 1
+            reserved = replace(run, fence=self._fence)
+            self._free(run.id)
+            self._locks.update(dict.fromkeys(run.locks, run.id))
+            self._runs[run.id] = reserved
+            self._append(events)
+            return reserved
+
+    def insert(self, run: Run, events: Sequence[Event]) -> None:
+        with self._open():
+            self._runs[run.id] = run
+            self._append(events)
+
+    def update(self, run: Run, events: Sequence[Event]) -> None:
+        with self._open():
+            known = self._runs.get(run.id)
+            if known is None:
+                raise RunNotRecorded(f"there is no run {run.id}")
+            _require_next(known, run)
+            if known.fence != run.fence:
+                raise RunNotRecorded(f"run {run.id} has been taken over: fence {known.fence}, not {run.fence}")
+            self._runs[run.id] = run
+            if not run.state.holds_locks:
+                self._free(run.id)
+            self._append(events)
+
+    def _free(self, run: RunId) -> None:
+        self._locks = {name: holder for name, holder in self._locks.items() if holder != run}
+
+    def runs(self, *, since: datetime) -> Sequence[Run]:
+        with self._open():
+            found = [
+                run
+                for run in self._runs.values()
+                if not run.state.is_over or (run.ended_at is not None and run.ended_at >= since)
+            ]
+        return sorted(found, key=lambda run: run.planned_at)
+
+    def run(self, run: RunId) -> Run | None:
+        with self._open():
+            return self._runs.get(run)
+
+    # --- the journal -----------------------------------------------------------------------------------------------
+
+    def append(self, events: Sequence[Event]) -> None:
+        with self._open():
+            self._append(events)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._events.append(replace(event, position=len(self._events) + 1))
+
+    def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
+        with self._open():
+            return [one for one in self._events[after:] if subject is None or one.subject == subject][:limit]
+
+    def latest_position(self) -> int:
+        with self._open():
+            return len(self._events)
+
+    # --- people's controls -----------------------------------------------------------------------------------------
+
+    def ask(self, control: Control) -> int:
+        with self._open():
+            number = len(self._controls) + 1
+            self._controls.append(replace(control, id=number))
+            return number
+
+    def waiting(self) -> Sequence[Control]:
+        with self._open():
+            return [one for one in self._controls if one.done is None]
+
+    def control(self, control: int) -> Control | None:
+        with self._open():
+            return self._controls[control - 1] if 0 < control <= len(self._controls) else None
+
+    def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:
+        with self._open():
+            self._controls[control - 1] = replace(self._controls[control - 1], done=done, answer=answer)
+            self._standing = standing
+            self._append(events)
+
+    def standing(self) -> Standing:
+        with self._open():
+            return self._standing
+
+    def stand(self, standing: Standing) -> None:
+        with self._open():
+            self._standing = standing
+
+
+def _same(known: Alert, alert: Alert) -> bool:
+    """Whether nothing has changed but the time of receipt."""
+    return replace(alert, received_at=known.received_at) == known
+
+
+def _require_next(known: Run, run: Run) -> None:
+    if run.state not in NEXT_STATES[known.state]:
+        raise RunNotRecorded(f"run {run.id} is {known.state}, which cannot become {run.state}")

@@ -1,0 +1,238 @@
+"""Every store keeps the same promises, in memory and on SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bsm_remediate.adapters.sql.store import open_store
+from bsm_remediate.domain.alert import Alert, AlertStatus
+from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ids import Digest, Fingerprint, NodeId, PolicyId, RunId
+from bsm_remediate.domain.run import NEXT_STATES, Run, RunEnd, RunState
+from bsm_remediate.domain.situation import Hold, Pause
+from bsm_remediate.errors import RunNotRecorded
+from bsm_remediate.ports import Accepted, Control, Standing, Store
+from bsm_remediate.testing.store import MemoryStore
+
+NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else open_store(f"sqlite:///{tmp_path}/store.sqlite")
+    yield made
+    made.close()
+
+
+def alert(
+    name: str = "a", *, minute: int = 0, seen: int = 0, status: AlertStatus = AlertStatus.FIRING, text: str = "x"
+) -> Alert:
+    return Alert(
+        source="alertmanager",
+        fingerprint=Fingerprint(name),
+        status=status,
+        labels={"alertname": name, "text": text},
+        starts_at=NINE + timedelta(minutes=minute),
+        received_at=NINE + timedelta(minutes=10, seconds=seen),
+    )
+
+
+def run(name: str = "r1", *, component: str = "db-1", state: RunState = RunState.QUEUED) -> Run:
+    return Run(
+        id=RunId(name),
+        remediation="m1",
+        component=NodeId(component),
+        host=component,
+        policy=PolicyId("restart"),
+        playbook="restart.yml",
+        alternative=0,
+        state=state,
+        reason="stops 300.00 EUR/min",
+        expected_duration_s=20.0,
+        planned_at=NINE,
+        alerts=(alert().key,),
+        bundle=Digest("sha256:1"),
+        locks=(f"component:{component}", "host:shared"),
+    )
+
+
+def event(kind: str, subject: str = "r1") -> Event:
+    return Event(kind=kind, at=NINE, subject=subject, facts={"n": 1, "text": "ä", "list": [1, None]})
+
+
+def test_an_alert_is_there_as_it_came(store: Store) -> None:
+    given_alert = replace(alert(text="{{ 1 }} \u2028 'quoted'"), annotations={"summary": "ä"})
+    assert store.record([given_alert]) == Accepted(new=1)
+    assert list(store.active()) == [given_alert]
+
+
+def test_a_repeat_only_touches_when_it_was_last_seen(store: Store) -> None:
+    store.record([alert()])
+    assert store.record([alert(seen=30)]) == Accepted(repeated=1)
+    assert list(store.active()) == [alert()]
+    assert store.last_seen()[alert().key] == alert(seen=30).received_at
+    assert store.changes(after=1)[0] == []
+
+
+def test_a_late_delivery_of_an_earlier_start_is_ignored(store: Store) -> None:
+    store.record([alert(minute=5)])
+    assert store.record([alert(minute=1, status=AlertStatus.RESOLVED)]) == Accepted(outdated=1)
+    assert list(store.active()) == [alert(minute=5)]
+
+
+def test_of_equal_starts_the_last_received_counts(store: Store) -> None:
+    store.record([alert()])
+    assert store.record([alert(status=AlertStatus.RESOLVED, seen=5)]) == Accepted(new=1)
+    assert list(store.active()) == []
+    store.record([alert(seen=9)])
+    assert list(store.active()) == [alert(seen=9)]
+
+
+def test_a_resolve_of_an_unknown_alert_is_kept(store: Store) -> None:
+    assert store.record([alert(status=AlertStatus.RESOLVED)]) == Accepted(new=1)
+    changed, position = store.changes(after=0)
+    assert ([one.status for one in changed], position) == ([AlertStatus.RESOLVED], 1)
+
+
+def test_several_deliveries_of_one_alert_in_one_batch_count_in_their_order(store: Store) -> None:
+    store.record([alert(), alert(text="y"), alert(text="y", seen=3)])
+    assert [one.labels["text"] for one in store.active()] == ["y"]
+
+
+def test_changes_are_read_from_where_one_left_off(store: Store) -> None:
+    store.record([alert("a"), alert("b"), alert("c")])
+    first, position = store.changes(after=0, limit=2)
+    second, end = store.changes(after=position)
+    assert [one.name for one in (*first, *second)] == ["a", "b", "c"]
+    assert store.changes(after=end) == ([], end)
+
+
+def test_of_two_runs_that_need_the_same_lock_only_the_first_gets_it(store: Store) -> None:
+    first = store.reserve(run("r1"), [event("run.queued")])
+    assert first is not None
+    assert store.reserve(run("r2", component="web-1"), [event("run.queued", "r2")]) is None
+    assert store.run(RunId("r2")) is None
+    assert [one.subject for one in store.events()] == ["r1"]
+    store.update(replace(first, state=RunState.CANCELLED, ended_at=NINE), [])
+    second = store.reserve(run("r2", component="web-1"), [])
+    assert second is not None
+    assert second.fence > first.fence
+
+
+def test_a_run_comes_back_whole(store: Store) -> None:
+    reserved = store.reserve(run(), [])
+    assert reserved is not None
+    ended = replace(
+        reserved,
+        state=RunState.RUNNING,
+        attempt=1,
+        started_at=NINE,
+        outcome="ä",
+        end=RunEnd.RESTORED,
+        approved_by="ana",
+        once=True,
+    )
+    store.update(ended, [])
+    assert store.run(ended.id) == ended
+    assert list(store.runs(since=NINE)) == [ended]
+
+
+def test_only_the_newer_lease_may_go_on_with_a_run(store: Store) -> None:
+    old = store.reserve(run(state=RunState.QUEUED), [])
+    assert old is not None
+    store.update(replace(old, state=RunState.RUNNING), [])
+    newer = store.reserve(replace(old, state=RunState.QUEUED), [])
+    assert newer is not None
+    assert newer.fence > old.fence
+    with pytest.raises(RunNotRecorded, match="taken over"):
+        store.update(replace(old, state=RunState.RUNNING), [event("run.started")])
+    assert list(store.events()) == []
+
+
+@pytest.mark.parametrize("state", list(RunState))
+def test_a_run_never_takes_a_step_that_may_not_follow(store: Store, state: RunState) -> None:
+    store.insert(run(state=state), [])
+    for following in RunState:
+        if following not in NEXT_STATES[state]:
+            with pytest.raises(RunNotRecorded):
+                store.update(run(state=following), [])
+
+
+def test_runs_that_ended_long_ago_are_left_out(store: Store) -> None:
+    store.insert(replace(run("old", state=RunState.FAILED), ended_at=NINE - timedelta(days=3)), [])
+    store.insert(replace(run("new", state=RunState.FAILED), ended_at=NINE), [])
+    store.insert(replace(run("open", state=RunState.AWAITING_APPROVAL), planned_at=NINE - timedelta(days=9)), [])
+    assert [one.id for one in store.runs(since=NINE - timedelta(days=1))] == ["open", "new"]
+
+
+def test_the_journal_is_in_order_and_by_subject(store: Store) -> None:
+    store.append([event("one", "r1"), event("two", "r2")])
+    store.append([event("three", "r1")])
+    assert [one.kind for one in store.events(subject="r1")] == ["one", "three"]
+    assert [one.kind for one in store.events(after=1)] == ["two", "three"]
+    assert store.latest_position() == 3
+    assert dict(store.events()[0].facts) == {"n": 1, "text": "ä", "list": [1, None]}
+
+
+def test_a_wish_waits_until_it_is_answered_and_what_stands_comes_back_whole(store: Store) -> None:
+    number = store.ask(Control(verb="pause", who="ana", asked_at=NINE, reason="ä", until=NINE))
+    assert [(one.id, one.verb, one.until) for one in store.waiting()] == [(number, "pause", NINE)]
+    standing = Standing(
+        goal="default",
+        holds=(Hold(target="db-1", who="ana", reason="", since=NINE, until=NINE),),
+        pauses=(Pause(who="ana", reason="r", since=NINE),),
+        released={NodeId("db-1"): NINE},
+        adopted={PolicyId("p"): NINE},
+        policy_active_since={PolicyId("p"): NINE},
+    )
+    store.answer(number, done=True, answer="paused", standing=standing, events=[event("control.pause")])
+    assert list(store.waiting()) == []
+    answered = store.control(number)
+    assert answered is not None
+    assert (answered.done, answered.answer) == (True, "paused")
+    assert store.standing() == standing
+    assert store.control(number + 1) is None
+
+
+_DELIVERIES = st.lists(
+    st.builds(
+        alert,
+        st.sampled_from("abc"),
+        minute=st.integers(0, 2),
+        seen=st.integers(0, 3),
+        status=st.sampled_from(AlertStatus),
+        text=st.sampled_from(["x", "y", "{{ x }}"]),
+    ),
+    max_size=5,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(_DELIVERIES, max_size=6))
+def test_both_stores_agree_after_every_step_of_any_history(history: list[list[Alert]]) -> None:
+    with TemporaryDirectory() as folder:
+        memory, sqlite = MemoryStore(), open_store(f"sqlite:///{folder}/store.sqlite")
+        for batch in history:
+            assert memory.record(batch) == sqlite.record(batch)
+            assert list(memory.active()) == list(sqlite.active())
+            assert memory.changes(after=0) == sqlite.changes(after=0)
+            assert memory.last_seen() == sqlite.last_seen()
+        sqlite.close()
+
+
+def test_the_order_of_deliveries_with_different_starts_does_not_matter(store: Store) -> None:
+    newest, older = alert(minute=2), alert(minute=1, status=AlertStatus.RESOLVED)
+    other = MemoryStore()
+    store.record([newest])
+    store.record([older])
+    other.record([older])
+    other.record([newest])
+    assert list(store.active()) == list(other.active()) == [newest]
