@@ -1,0 +1,179 @@
+"""The plan itself: what it says about times, losses and services, in small worlds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.plan import Plan
+from bsm_remediate.domain.policy import Evidence, Mode, Policy, Scope
+from bsm_remediate.domain.run import RunState
+from bsm_remediate.domain.service_map import Component, Service
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.state import State
+from bsm_remediate.testing.builders import (
+    NINE,
+    alert,
+    alternative,
+    at_least_of,
+    bundle,
+    child,
+    component,
+    either,
+    every,
+    policy,
+    run,
+    service,
+    situation,
+)
+
+RESTART = policy("restart", match={"alertname": "Down"}, evidence=Evidence.DIRECT)
+
+
+def plan(what: Situation, *parts: Component | Service, by: Policy = RESTART) -> Plan:
+    return Evaluator(bundle(*parts, by)).evaluate(what).plan
+
+
+def order(made: Plan) -> list[str]:
+    return [str(step.decision.component) for step in made.steps]
+
+
+def test_the_dearer_of_two_alike_is_restored_first_and_every_second_counts() -> None:
+    what = situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=1)
+    made = plan(
+        what, component("a"), component("b"), service("x", requires=["a"]), service("y", requires=["b"], loss=600)
+    )
+    assert order(made) == ["b", "a"]
+    assert [step.start_s for step in made.steps] == [0, 20]
+    assert [step.restores for step in made.steps] == [("y",), ("x",)]
+    assert made.expected_loss == 600 * 20 / 60 + 60 * 40 / 60
+    assert made.lower_bound == 660 * 20 / 60
+    assert made.unrestored_loss_per_minute == 0
+
+
+def test_the_goal_decides_the_order_and_money_stays_money() -> None:
+    shop = bundle(
+        component("a"),
+        component("b"),
+        service("x", requires=["a"], function="production"),
+        service("y", requires=["b"], loss=100, function="office"),
+        RESTART,
+        goals={"production-first": {"production": 5}},
+    )
+    alerts = alert("Down", instance="a"), alert("Down", instance="b")
+    made = Evaluator(shop).evaluate(situation(*alerts, executors=1, goal="production-first")).plan
+    assert order(made) == ["a", "b"]
+    assert made.expected_loss == pytest.approx((300 * 20 + 100 * 40) / 60)
+    assert made.expected_money == pytest.approx((60 * 20 + 100 * 40) / 60)
+    assert "weighted by goal production-first" in made.steps[0].reason
+
+
+def test_of_redundant_members_the_quicker_one_is_repaired_first() -> None:
+    slow = policy("slow", match={"alertname": "Gone"}, evidence=Evidence.DIRECT, do=[alternative(seconds=300)])
+    shop = bundle(component("a"), component("b"), service("s", requires=either("a", "b")), RESTART, slow)
+    what = situation(alert("Gone", instance="a"), alert("Down", instance="b"), executors=1)
+    made = Evaluator(shop).evaluate(what).plan
+    assert order(made) == ["b", "a"]
+    assert made.expected_loss == 20
+    assert made.steps[1].reason.startswith("stops no loss by itself")
+
+
+def test_a_degraded_service_costs_its_share_until_it_is_ok() -> None:
+    parts = (component("a"), component("b"), service("s", requires=at_least_of(1, "a", "b", comfortable=2)))
+    what = situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=1)
+    assert plan(what, *parts).expected_loss == 60 * 20 / 60 + 30 * 20 / 60
+
+
+def test_further_alternatives_count_by_the_chance_that_they_are_needed() -> None:
+    two = policy(
+        "restart",
+        match={"alertname": "Down"},
+        do=[alternative(seconds=20, success=0.75), alternative("rebuild.yml", seconds=100)],
+    )
+    made = plan(situation(alert("Down", instance="a")), component("a"), service("s", requires=["a"]), by=two)
+    assert made.expected_loss == 20 + 0.25 * 100
+    assert made.steps[0].expected_duration_s == 20
+
+
+def test_components_on_one_host_wait_for_each_other() -> None:
+    parts = (component("a", host="h"), component("b", host="h"), service("s", requires=["a", "b"]))
+    made = plan(situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=2), *parts)
+    assert [step.start_s for step in made.steps] == [0, 20]
+    assert made.steps[0].locks == ("component:a", "host:h")
+
+
+def test_a_host_that_is_only_a_place_to_run_from_is_not_locked() -> None:
+    parts = (
+        component("a", host="localhost", lock_host=False),
+        component("b", host="localhost", lock_host=False),
+        service("s", requires=["a", "b"]),
+    )
+    made = plan(situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=2), *parts)
+    assert [step.start_s for step in made.steps] == [0, 0]
+
+
+def test_a_run_of_scope_host_happens_once_and_restores_all_of_it() -> None:
+    reboot = policy("reboot", match={"alertname": "Down"}, evidence=Evidence.DIRECT, scope=Scope.HOST)
+    parts = (component("a", host="h"), component("b", host="h"), service("s", requires=["a", "b"]))
+    made = plan(situation(alert("Down", instance="a"), alert("Down", instance="b")), *parts, by=reboot)
+    assert order(made) == ["a"]
+    assert made.steps[0].restores == ("s",)
+    assert made.unrestored_loss_per_minute == 0
+
+
+def test_a_run_under_way_keeps_its_executor_and_counts_as_a_repair() -> None:
+    parts = (component("a"), component("b"), service("x", requires=["a"]), service("y", requires=["b"]))
+    what = situation(
+        alert("Down", instance="a"),
+        alert("Down", instance="b"),
+        runs=[run("a", "restart", RunState.RUNNING, started_at=NINE - timedelta(seconds=5))],
+        executors=1,
+    )
+    made = plan(what, *parts)
+    assert order(made) == ["b"]
+    assert made.steps[0].start_s == 15
+    assert made.expected_loss == 15 + 35
+    assert made.unrestored_loss_per_minute == 0
+
+
+def test_shadows_take_no_executor_and_delay_nothing() -> None:
+    shadow = policy("new", match={"alertname": "Down"}, mode=Mode.SHADOW, do=[alternative(seconds=500)])
+    shop = bundle(component("a"), service("s", requires=["a"]), RESTART, shadow)
+    made = Evaluator(shop).evaluate(situation(alert("Down", instance="a"), executors=1)).plan
+    assert made.expected_loss == 20
+    assert [step.restores for step in made.shadow] == [("s",)]
+
+
+def test_what_nobody_may_repair_goes_on_costing() -> None:
+    made = plan(
+        situation(alert("Down", instance="a"), stated={"b": State.DOWN}),
+        component("a"),
+        component("b"),
+        service("s", requires=["a", "b"]),
+    )
+    assert made.unrestored_loss_per_minute == 60
+    assert made.expected_loss == 0
+    assert made.gap == 0
+
+
+def test_a_member_in_maintenance_does_not_restore_anything() -> None:
+    parts = (component("a"), component("b"), service("s", requires=either("a", "b")))
+    made = plan(situation(alert("Down", instance="a"), stated={"b": State.MAINTENANCE}), *parts)
+    assert order(made) == ["a"]
+    assert made.expected_loss == 20
+    assert made.unrestored_loss_per_minute == 0
+
+
+def test_tenths_as_weights_are_exact_in_the_plan_too() -> None:
+    gate = every(child("a", weight="0.7"), child("b", weight="0.1"))
+    made = plan(situation(alert("Down", instance="a")), component("a"), component("b"), service("s", requires=gate))
+    assert made.steps[0].restores == ("s",)
+    assert made.unrestored_loss_per_minute == 0
+
+
+def test_a_chain_of_three_thousand_is_planned_without_recursion() -> None:
+    chain = [component("n0"), *(component(f"n{one}", requires=[f"n{one - 1}"]) for one in range(1, 3000))]
+    made = plan(situation(alert("Down", instance="n0")), *chain, service("s", requires=["n2999"]))
+    assert made.steps[0].restores == ("s",)
