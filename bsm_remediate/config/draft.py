@@ -172,7 +172,8 @@ def _distinct(error: ValidationError, value: Json, left_out: Collection[_Path]) 
     """What is really wrong: a union complains once for each of its kinds, and what was left out before is missing."""
     found = [(one, _written(value, one)) for one in error.errors(include_url=False)]
     causes = {path for _, path in found} | set(left_out)
-    others = {path[:-1] for one, path in found if one["type"] == "extra_forbidden" and _comes_later(path)}
+    unknown = [path for one, path in found if one["type"] == "extra_forbidden"]
+    others = {path[:-1] for path in (*unknown, *left_out) if path and _comes_later(path)}
     distinct: dict[tuple[_Path, bool], tuple[ErrorDetails, _Path]] = {}
     for one, path in found:
         within = one["type"] not in {"extra_forbidden", "missing"}
