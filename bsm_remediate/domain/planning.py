@@ -48,10 +48,12 @@ def make_plan(
     restoration = Restoration(scene.rollup, own)
     weighted, money = _worths(scene, weighted=True), _worths(scene, weighted=False)
     jobs = [_job(number, one) for number, one in enumerate(planned)]
-    ordered = order(scene.rollup, jobs, own, weighted)
+    under_way = _under_way(scene)
+    unattended = {node: level for node, level in own.items() if node not in under_way}
+    ordered = order(scene.rollup, jobs, unattended, weighted)
     slots = schedule([one.job for one in ordered], executors=_executors(scene), locked=_locked(scene))
     repaired = {node: slots[job.id].end_s for job in jobs for node in job.fixes}
-    repaired |= {node: end for node, end in _under_way(scene).items() if node not in repaired}
+    repaired |= {node: end for node, end in under_way.items() if node not in repaired}
     times = restoration.times(repaired)
     steps = [
         _step(place, one, planned[one.job.id], slots[one.job.id], times, money, scene)
@@ -62,7 +64,7 @@ def make_plan(
         goal=scene.situation.goal,
         bundle=scene.bundle.digest,
         steps=tuple(steps),
-        shadow=_shadow_steps(scene, shadowed, own, money),
+        shadow=_shadow_steps(scene, shadowed, unattended, money),
         held=tuple(held),
         unmapped=tuple(unmapped),
         unrestored_loss_per_minute=_unrestored(scene, times),

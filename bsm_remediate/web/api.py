@@ -160,7 +160,7 @@ async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
     """The journal from `position` on, as server-sent events; a comment now and then keeps the line open."""
     quiet_since = time.monotonic()
     yield b": the journal\n\n"
-    while True:
+    while not live.is_stopping():
         found = await asyncio.to_thread(live.store.events, after=position)
         for event in found:
             position = event.position or position

@@ -36,3 +36,6 @@ class Live(Protocol):
     def wake(self) -> None: ...
 
     def health(self) -> Health: ...
+
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end: nothing is started any more, and open streams should close."""

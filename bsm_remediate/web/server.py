@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -38,6 +39,7 @@ class RunningEngine:
     def __init__(self, engine: Engine, store: Store) -> None:
         self._engine = engine
         self.store = store
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=engine.run_until_stopped, name="engine", daemon=True)
 
     @property
@@ -54,9 +56,16 @@ class RunningEngine:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> bool:
-        """Start nothing more and let the runs end; whether all did in time."""
+    def stop(self) -> None:
+        """Start nothing more."""
+        self._stopping.set()
         self._engine.stop()
+
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def drain(self) -> bool:
+        """Let the runs under way end; whether all did in time."""
         return self._engine.drain(DRAIN_S)
 
     def health(self) -> Health:
@@ -73,6 +82,18 @@ class RunningEngine:
             problems.append(str(error))
             late = True
         return Health(is_ready=not late, problems=tuple(problems), bundle_is_current=not self._engine.refused_bundle)
+
+
+class _Server(uvicorn.Server):
+    """Tells the engine at the signal, not only once the last connection has closed."""
+
+    def __init__(self, config: uvicorn.Config, live: RunningEngine) -> None:
+        super().__init__(config)
+        self._live = live
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._live.stop()
+        super().handle_exit(sig, frame)
 
 
 def build_app(live: Live, credentials: Credentials, sources: Mapping[str, ReadBody]) -> tuple[Asgi, GroupCommit]:
@@ -117,9 +138,10 @@ def serve(
         _reload_on_hangup(live)
         announce(f"http://{host}:{listener.getsockname()[1]}")
         with _signals_end_the_server_only():
-            uvicorn.Server(_config(app)).run(sockets=[listener])
+            _Server(_config(app), live).run(sockets=[listener])
+        live.stop()
         commit.stop()
-        if not live.stop():
+        if not live.drain():
             _log.warning("engine.not_drained some runs go on; the next start repeats them")
         store.close()
 

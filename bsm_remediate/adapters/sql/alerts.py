@@ -60,6 +60,7 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
             position += 1
             key = alert.key
             known[key] = (starts_at, content)
+            touched[key] = max(seen, touched.get(key, seen))
             changes.append((position, *key, alert.status.value, labels, annotations, starts_at, ends_at, seen))
             current[key] = (*key, position, alert.status.value, starts_at, content, seen)
     if changes:
