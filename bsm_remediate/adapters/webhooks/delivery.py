@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -20,7 +20,7 @@ from bsm_remediate.errors import MalformedAlerts
 
 MOST_LABELS = 1_000
 LONGEST_TEXT = 64 * 1024
-_YEAR = timedelta(days=366)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,10 +109,8 @@ def moment(value: Any, pointer: str) -> datetime:
 
 
 def began(starts_at: datetime, received_at: datetime) -> datetime:
-    """When an alert began, by our reckoning: a future time is taken as now, an absurd one as a year ago."""
-    if starts_at > received_at:
-        return received_at
-    return max(starts_at, received_at - _YEAR)
+    """When an alert began: a future time is taken as now, one before computers counted time as their beginning."""
+    return min(max(starts_at, _EPOCH), received_at)
 
 
 def ended(ends_at: datetime | None, status: AlertStatus) -> datetime | None:
