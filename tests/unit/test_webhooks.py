@@ -55,7 +55,7 @@ def test_what_a_real_alertmanager_sent_is_read_as_expected(sample: dict[str, Any
         assert alert.severity == (expected["severity_raw"] or "").lower()
         assert expected["dedup_key"] in {None, alert.fingerprint}
         started = datetime.fromisoformat(expected["started_at"])
-        assert abs(alert.starts_at - started) < timedelta(microseconds=1)
+        assert abs(alert.starts_at - started) < timedelta(seconds=1)
         assert (alert.ends_at is None) == (expected["ended_at"] is None)
 
 
@@ -186,9 +186,10 @@ def test_in_a_file_a_later_resolve_ends_the_alert() -> None:
 @given(st.sampled_from(sorted(SOURCES)), st.binary(max_size=300))
 def test_any_bytes_are_alerts_or_refused(source: str, text: bytes) -> None:
     try:
-        SOURCES[source](text, NOW)
-    except MalformedAlerts as refused:
-        assert str(refused)
+        delivery = SOURCES[source](text, NOW)
+    except MalformedAlerts:
+        return
+    assert all(alert.labels for alert in delivery.alerts)
 
 
 _JSON = st.recursive(

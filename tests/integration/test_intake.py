@@ -1,0 +1,316 @@
+"""The server from outside: what is accepted is durable, what is refused says why, and only who may does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import create_engine, inspect, text
+
+from bsm_remediate.adapters.sql.database import open_database
+from bsm_remediate.adapters.sql.store import SqlStore, open_store
+from bsm_remediate.adapters.sql.tables import metadata
+from bsm_remediate.adapters.webhooks import SOURCES
+from bsm_remediate.config.loader import load_bundle
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluation, Evaluator
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.errors import StoreUnavailable, WrongUsage
+from bsm_remediate.ports import Store
+from bsm_remediate.testing.store import MemoryStore
+from bsm_remediate.web.access import Credentials
+from bsm_remediate.web.live import Health
+from bsm_remediate.web.server import build_app, require_safe_address
+
+ROOT = Path(__file__).parents[2]
+TOKENS = [(f"secret-of-{role}", role, role) for role in ("webhook", "viewer", "operator", "approver", "admin")]
+HOOK = "/api/v1/webhooks/alertmanager"
+GOOD = {"status": "firing", "labels": {"alertname": "Down"}, "startsAt": "2026-01-05T09:00:00Z", "fingerprint": "a1"}
+
+
+class Standstill:
+    """A live engine that has looked once, at nothing. Implements `Live`."""
+
+    def __init__(self, store: Store) -> None:
+        loaded = load_bundle(ROOT / "policies", inventory=None, playbooks=None, scrutinise=False)
+        assert loaded.bundle is not None
+        self.bundle: Bundle = loaded.bundle
+        self.evaluation: Evaluation | None = Evaluator(loaded.bundle).evaluate(
+            Situation(at=datetime(2026, 1, 5, 9, tzinfo=UTC), alerts=())
+        )
+        self.store = store
+        self.woken = 0
+
+    def wake(self) -> None:
+        self.woken += 1
+        for wish in self.store.waiting():
+            assert wish.id is not None
+            self.store.answer(wish.id, done=True, answer="done", standing=self.store.standing(), events=[])
+
+    def health(self) -> Health:
+        return Health(is_ready=True)
+
+    def is_stopping(self) -> bool:
+        return False
+
+
+class Site:
+    """The application on a store, with a client in the same process."""
+
+    def __init__(self, store: Store) -> None:
+        self.live = Standstill(store)
+        self.app, self._commit = build_app(self.live, Credentials(TOKENS), SOURCES)
+        self._commit.start()
+
+    async def post(
+        self, content: bytes | str, *, role: str = "webhook", path: str = HOOK, **headers: str
+    ) -> httpx.Response:
+        sent = {"content-type": "application/json", "authorization": f"Bearer secret-of-{role}", **headers}
+        return await self.send("POST", path, content=content, headers=sent)
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=self.app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
+            return await client.request(method, path, **options)
+
+    def close(self) -> None:
+        self._commit.stop()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site(MemoryStore())
+    yield made
+    made.close()
+
+
+def body(*alerts: object) -> str:
+    return json.dumps({"version": "4", "alerts": list(alerts or [GOOD])})
+
+
+@pytest.mark.anyio
+async def test_an_alert_is_acknowledged_once_it_is_stored_and_the_engine_is_woken(site: Site) -> None:
+    answer = await site.post(body())
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1})
+    assert [alert.name for alert in site.live.store.active()] == ["Down"]
+    assert site.live.woken == 1
+
+
+@pytest.mark.anyio
+async def test_when_it_cannot_store_the_sender_is_asked_to_come_again(site: Site) -> None:
+    store = site.live.store
+    assert isinstance(store, MemoryStore)
+    store.is_away = True
+    answer = await site.post(body())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    store.is_away = False
+    assert list(store.active()) == []
+    assert (await site.post(body())).status_code == 202
+
+
+@pytest.mark.anyio
+async def test_a_bad_alert_in_a_batch_never_fails_the_good_ones(site: Site) -> None:
+    answer = await site.post(body({"status": "firing"}, GOOD))
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "accepted": 1,
+        "rejected": [{"field": "/alerts/0/labels", "message": "an alert needs labels"}],
+    }
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("content", "status", "field"),
+    [
+        ("{", 400, ""),
+        ("[]", 400, ""),
+        (b"\xff", 400, ""),
+        ("{}", 422, "/alerts"),
+        (body({**GOOD, "status": "x"}), 422, "/alerts/0/status"),
+    ],
+)
+async def test_a_malformed_body_gets_a_problem_document_that_names_the_field(
+    site: Site, content: str | bytes, status: int, field: str
+) -> None:
+    answer = await site.post(content)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["field"]) == (status, status, field)
+    assert problem["detail"]
+
+
+@pytest.mark.anyio
+async def test_what_does_not_fit_is_refused_before_it_is_read(site: Site) -> None:
+    assert (await site.post(body(), path="/api/v1/webhooks/nagios")).status_code == 404
+    assert (await site.post(body(), **{"content-type": "text/plain"})).status_code == 415
+    assert (await site.post("x" * (10 * 1024 * 1024 + 1))).status_code == 413
+    assert (await site.send("GET", HOOK, headers={"authorization": "Bearer secret-of-webhook"})).status_code == 405
+
+
+@pytest.mark.anyio
+async def test_a_token_may_come_as_the_password_of_basic_auth(site: Site) -> None:
+    basic = base64.b64encode(b"anybody:secret-of-webhook").decode()
+    assert (await site.post(body(), authorization=f"Basic {basic}")).status_code == 202
+    assert (await site.post(body(), authorization="Basic !!!")).status_code == 401
+    assert (await site.post(body(), authorization="Bearer unknown")).status_code == 401
+
+
+MAY = {
+    "/healthz": {"", "webhook", "viewer", "operator", "approver", "admin"},
+    "/readyz": {"", "webhook", "viewer", "operator", "approver", "admin"},
+    "/metrics": {"", "webhook", "viewer", "operator", "approver", "admin"},
+    "/openapi.json": {"", "webhook", "viewer", "operator", "approver", "admin"},
+    "approve": {"approver", "admin"},
+    "reject": {"approver", "admin"},
+    "cancel": {"operator", "admin"},
+    "resolve": {"operator", "admin"},
+    "pause": {"operator", "admin"},
+    "resume": {"operator", "admin"},
+    "hold": {"operator", "admin"},
+    "release": {"operator", "admin"},
+    "goal": {"operator", "admin"},
+    "adopt": {"admin"},
+    "reload": {"admin"},
+}
+READERS = {"viewer", "operator", "approver", "admin"}
+
+
+@pytest.mark.anyio
+async def test_every_route_lets_in_only_the_roles_that_it_should(site: Site) -> None:
+    paths = (await site.send("GET", "/openapi.json")).json()["paths"]
+    assert len(paths) >= 20
+    for path, methods in {**paths, "/openapi.json": {"get": {}}}.items():
+        if path == "/api/v1/events":
+            continue  # it never ends; the reader's rule is the same
+        for method in methods:
+            allowed = MAY.get(path, MAY.get(path.rpartition("/")[2], READERS))
+            for role in ("", "webhook", "viewer", "operator", "approver", "admin"):
+                headers = {"authorization": f"Bearer secret-of-{role}"} if role else {}
+                url = path.replace("{run_id}", "r1").replace("{target}", "r1")
+                answer = await site.send(method.upper(), url, headers=headers, json={} if method == "post" else None)
+                let_in = answer.status_code not in {401, 403}
+                assert let_in == (role in allowed), (method, path, role, answer.status_code)
+
+
+@pytest.mark.anyio
+async def test_the_listings_have_the_shape_of_the_contract(site: Site) -> None:
+    headers = {"authorization": "Bearer secret-of-viewer"}
+    services = (await site.send("GET", "/api/v1/services?limit=2", headers=headers)).json()
+    assert (len(services["items"]), services["next"]) == (2, "2")
+    rest = (await site.send("GET", "/api/v1/services?cursor=2", headers=headers)).json()
+    assert rest["next"] is None
+    assert {row["state"] for row in (*services["items"], *rest["items"])} == {"ok"}
+    assert (await site.send("GET", "/api/v1/runs/none", headers=headers)).status_code == 404
+    plan = (await site.send("GET", "/api/v1/plan", headers=headers)).json()
+    assert (plan["schema"], plan["steps"]) == ("bsm-remediate/plan/v1", [])
+
+
+@pytest.mark.anyio
+async def test_a_control_is_asked_and_answered(site: Site) -> None:
+    answer = await site.post('{"reason": "work", "for": "1h"}', role="operator", path="/api/v1/pause")
+    assert (answer.status_code, answer.json()["answer"]) == (200, "done")
+    wrong = await site.post('{"reason": "work", "for": "soon"}', role="operator", path="/api/v1/pause")
+    assert wrong.status_code == 422
+    unknown = await site.post('{"why": "x"}', role="operator", path="/api/v1/pause")
+    assert (unknown.status_code, unknown.json()["field"]) == (422, "/why")
+    form = await site.post("reason=x", role="operator", path="/api/v1/pause", **{"content-type": "text/plain"})
+    assert form.status_code == 422
+
+
+@pytest.mark.anyio
+async def test_a_full_disk_is_503_and_heals_by_itself(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/full.sqlite")
+    store = SqlStore(database)
+    full = Site(store)
+    with database.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    many = [{**GOOD, "fingerprint": f"f{n}", "annotations": {"text": "x" * 3000}} for n in range(60)]
+    _limit_pages(database, pages + 2)
+    answer = await full.post(body(*many))
+    assert (answer.status_code, "disk is full" in answer.json()["detail"]) == (503, True)
+    assert list(store.active()) == []
+    _limit_pages(database, 1_000_000)
+    assert (await full.post(body(*many))).json() == {"accepted": 60}
+    full.close()
+    store.close()
+
+
+def _limit_pages(database: Any, pages: int) -> None:
+    """The limit belongs to a connection, so every pooled one gets it."""
+    pool = database._engine.pool
+    held = [database._engine.connect() for _ in range(max(1, pool.checkedin()))]
+    for connection in held:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    for connection in held:
+        connection.close()
+
+
+def test_the_migrations_add_up_to_the_schema(tmp_path: Path) -> None:
+    open_store(f"sqlite:///{tmp_path}/migrated.sqlite").close()
+    migrated = create_engine(f"sqlite:///{tmp_path}/migrated.sqlite")
+    declared = create_engine(f"sqlite:///{tmp_path}/declared.sqlite")
+    metadata.create_all(declared)
+    found, expected = inspect(migrated), inspect(declared)
+    assert set(found.get_table_names()) == {*expected.get_table_names(), "bsm_alembic_version"}
+    for table in expected.get_table_names():
+        assert str(found.get_columns(table)) == str(expected.get_columns(table))
+        assert found.get_indexes(table) == expected.get_indexes(table)
+    migrated.dispose()
+    declared.dispose()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/newer.sqlite"
+    open_store(url).close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE bsm_alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(StoreUnavailable, match="9999"):
+        open_store(url)
+
+
+def test_without_a_token_only_this_machine_may_talk_to_the_engine() -> None:
+    for host in ("127.0.0.1", "::1", "localhost", "127.0.0.9"):
+        require_safe_address(host, Credentials([]))
+    for host in ("0.0.0.0", "::", "192.0.2.1", "engine.example"):
+        with pytest.raises(WrongUsage, match="token"):
+            require_safe_address(host, Credentials([]))
+        require_safe_address(host, Credentials(TOKENS))
+
+
+def test_what_was_acknowledged_survives_the_death_of_the_server(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bsm_remediate", "serve", "--port", "0", "--max-mode", "shadow"],
+        cwd=ROOT,
+        env={**os.environ, "BSM_STATE_DIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    url = process.stderr.readline().split(" at ")[1].split(";")[0]
+    accepted = 0
+    with httpx.Client(base_url=url) as client:
+        for number in range(20):
+            answer = client.post(
+                HOOK,
+                content=body(*({**GOOD, "fingerprint": f"{number}-{n}"} for n in range(5))),
+                headers={"content-type": "application/json"},
+            )
+            accepted += answer.json()["accepted"]
+        process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    process.stderr.close()
+    store = open_store(f"sqlite:///{tmp_path}/bsm-remediate.sqlite")
+    assert len(store.active()) == accepted == 100
+    store.close()
