@@ -155,4 +155,4 @@ def _counted(edges: Sequence[Edge], *, counting_ok: bool) -> tuple[tuple[Edge, .
 def _reachable(number: Fraction, total: Fraction) -> Fraction:
     if number > total:
         raise ValueError(f"{number} can never be reached: there are only {total}")
-    return max(number, Fraction(1))
+    return max(number, min(Fraction(1), total))

@@ -79,7 +79,7 @@ class Site:
         return await self.send("POST", path, content=content, headers=sent)
 
     async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.app)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=self.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
             return await client.request(method, path, **options)
 
