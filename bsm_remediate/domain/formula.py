@@ -153,6 +153,7 @@ def _counted(edges: Sequence[Edge], *, counting_ok: bool) -> tuple[tuple[Edge, .
 
 
 def _reachable(number: Fraction, total: Fraction) -> Fraction:
-    if number > total:
-        raise ValueError(f"{number} can never be reached: there are only {total}")
-    return max(number, min(Fraction(1), total))
+    need = max(number, Fraction(1))  # below 1 it would always be up
+    if need > total:
+        raise ValueError(f"{float(need):g} can never be reached: there are only {float(total):g}")
+    return need

@@ -64,7 +64,7 @@ def make_plan(
         goal=scene.situation.goal,
         bundle=scene.bundle.digest,
         steps=tuple(steps),
-        shadow=_shadow_steps(scene, shadowed, unattended, money),
+        shadow=_shadow_steps(scene, shadowed, restoration, unattended, money),
         held=tuple(held),
         unmapped=tuple(unmapped),
         unrestored_loss_per_minute=_unrestored(scene, times),
@@ -227,11 +227,15 @@ def _reason(place: int, ordered: Ordered, money: Mapping[NodeId, Worth], scene: 
 
 
 def _shadow_steps(
-    scene: Scene, shadowed: Sequence[Candidate], own: Mapping[NodeId, Level], money: Mapping[NodeId, Worth]
+    scene: Scene,
+    shadowed: Sequence[Candidate],
+    restoration: Restoration,
+    own: Mapping[NodeId, Level],
+    money: Mapping[NodeId, Worth],
 ) -> tuple[Step, ...]:
     jobs = [_job(number, one) for number, one in enumerate(shadowed)]
     ends = {node: job.work_s for job in jobs for node in job.fixes}
-    times = Restoration(scene.rollup, own).times(ends)  # all at once: shadows wait for no executor
+    times = restoration.times({**_under_way(scene), **ends})  # all at once: shadows wait for no executor
     steps = []
     for place, one in enumerate(order(scene.rollup, jobs, own, _worths(scene, weighted=True)), start=1):
         slot = Slot(executor=0, start_s=0.0, end_s=one.job.work_s)

@@ -128,8 +128,10 @@ def test_weights_are_added_up_instead_of_children_counted() -> None:
 
 
 def test_tenths_as_weights_add_up_exactly() -> None:
-    gate = at_least_of("0.8", child("a", weight="0.7"), child("b", weight="0.1"), child("c", weight="0.1"))
+    gate = at_least_of("0.8", child("a", weight="0.7"), child("b", weight="0.1"), child("c", weight="0.2"))
     assert gate.need == 1, "a result below 1 is 1, never always up"
+    with pytest.raises(ValueError, match="can never be reached"):
+        at_least_of("0.8", child("a", weight="0.7"), child("b", weight="0.1"))
 
 
 def test_a_percentage_with_weights_is_of_the_total_weight() -> None:
