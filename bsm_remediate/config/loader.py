@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -115,6 +115,18 @@ def _shown(file: Path) -> str:
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
+def _with_playbooks(digest: Digest, policies: Iterable[Policy], playbooks: Path | None) -> Digest:
+    """`digest` over the playbooks that the bundle names too: a plan doesn't outlive a change of what it would run."""
+    if playbooks is None:
+        return digest
+    alternatives = [one for policy in policies for one in policy.do]
+    names = {one.playbook for one in (*alternatives, *(one.rollback for one in alternatives)) if one is not None}
+    whole = sha256(digest.encode())
+    for name in sorted(names):
+        whole.update(f"\0{name}\0{_contents(playbooks / name)}".encode())
+    return Digest(f"sha256:{whole.hexdigest()}")
+
+
 def _contents(file: Path) -> str:
     try:
         return sha256(file.read_bytes()).hexdigest()
@@ -197,7 +209,7 @@ def _built(
     if any(one.severity is Severity.ERROR for one in found):
         return Loaded(bundle=None, findings=found)
     bundle = Bundle(
-        digest=digest,
+        digest=_with_playbooks(digest, bundle_policies.values(), playbooks),
         git_commit=git_commit,
         currency=currency,
         service_map=service_map,

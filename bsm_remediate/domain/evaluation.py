@@ -13,12 +13,13 @@ from itertools import groupby
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.assessment import assess
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.case import Case, Scene, touched_by
 from bsm_remediate.domain.classify import Classifier, Reading
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.episode import Episode, latest_episodes
 from bsm_remediate.domain.facts import Facts
-from bsm_remediate.domain.guard import Case, Scene, decide, touched_by
+from bsm_remediate.domain.guard import decide
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.plan import Plan

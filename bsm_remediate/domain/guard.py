@@ -4,127 +4,18 @@ a class and a line in `GUARDS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import Protocol
 
-from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.case import Case, newly_down
 from bsm_remediate.domain.causes import explained_by, settling
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
-from bsm_remediate.domain.episode import Episode
-from bsm_remediate.domain.ids import NodeId, PolicyId
-from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import full_rate
-from bsm_remediate.domain.policy import Alternative, Evidence, Mode, Policy, Rate, Scope
-from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.policy import Evidence, Mode, Rate
 from bsm_remediate.domain.run import Run, RunState
-from bsm_remediate.domain.service_map import Component
-from bsm_remediate.domain.signal import Signal
-from bsm_remediate.domain.situation import Situation
-from bsm_remediate.domain.state import AT_BEST, Level, State
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scene:
-    """What all cases of one evaluation share."""
-
-    bundle: Bundle
-    rollup: RollUp
-    situation: Situation
-    impact: Impact
-    episodes: Mapping[tuple[NodeId, PolicyId], Episode]
-    storm: str
-    """What the storm brake saw, for people; empty while there is no storm."""
-    disturbed: frozenset[NodeId]
-    """Components that unfinished runs keep busy."""
-    runs_of: Mapping[NodeId, Run]
-    """Component → the unfinished run that holds its lock."""
-
-    @property
-    def now(self) -> datetime:
-        return self.situation.at
-
-    @cached_property
-    def levels(self) -> Mapping[NodeId, Level]:
-        """What isn't ok now, the unknown taken as ok and maintenance as down."""
-        return self.rollup.levels({node: AT_BEST[state] for node, state in self.impact.own.items()})
-
-    @cached_property
-    def on_host(self) -> Mapping[str, list[NodeId]]:
-        """Host → its components."""
-        found: dict[str, list[NodeId]] = {}
-        for component in self.bundle.service_map.components.values():
-            found.setdefault(component.host, []).append(component.id)
-        return found
-
-    @cached_property
-    def levels_disturbed(self) -> Mapping[NodeId, Level]:
-        """The same with everything down that runs are busy with."""
-        own = {node: AT_BEST[state] for node, state in self.impact.own.items()}
-        return self.rollup.levels({**own, **dict.fromkeys(self.disturbed, 2)})
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """One component under one policy: may the next alternative be run?"""
-
-    scene: Scene
-    component: Component
-    policy: Policy
-    signals: tuple[Signal, ...]
-    alternative_index: int
-    mode: Mode
-    """The strictest of policy, alternative and this engine's cap."""
-    touched: frozenset[NodeId]
-    """The components that the run disturbs: its own, those of its host with `scope: host`, and `affects`."""
-
-    @property
-    def alternative(self) -> Alternative:
-        return self.policy.do[min(self.alternative_index, len(self.policy.do) - 1)]
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The hosts that the run keeps to itself; not those that are only a place to run from."""
-        components = self.scene.bundle.service_map.components
-        of_touched = {components[node].host for node in self.touched if node in components}
-        only_places = {self.component.host} if not self.component.lock_host else set()
-        return frozenset((of_touched | set(self.alternative.hosts)) - {"self"} - only_places)
-
-    @property
-    def places(self) -> frozenset[str]:
-        """Everything, by id or host name, where a person may not want the run."""
-        return self.hosts | self.touched | {self.component.host}
-
-    @property
-    def newest_since(self) -> datetime:
-        return max(signal.since for signal in self.signals)
-
-    @property
-    def episode(self) -> Episode | None:
-        return self.scene.episodes.get((self.component.id, self.policy.id))
-
-    @property
-    def is_approved(self) -> bool:
-        latest = self.episode.latest if self.episode is not None else None
-        return (
-            latest is not None
-            and latest.state is RunState.AWAITING_APPROVAL
-            and latest.approved_by is not None
-            and latest.alternative == self.alternative_index
-        )
-
-    def decided(self, verdict: Verdict, reason: str) -> Decision:
-        return Decision(
-            component=self.component.id,
-            policy=self.policy.id,
-            verdict=verdict,
-            reason=reason,
-            alternative=self.alternative_index,
-            alerts=tuple(sorted({signal.alert.key for signal in self.signals})),
-        )
+from bsm_remediate.domain.state import State
 
 
 class Guard(Protocol):
@@ -380,31 +271,6 @@ def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
     """The first objection, else the permission to run."""
     objections = (guard.check(case) for guard in guards)
     return next((held for held in objections if held is not None), case.decided(Verdict.RUN, "permitted"))
-
-
-def newly_down(scene: Scene, nodes: Iterable[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:
-    """Services that `nodes` would take down, if they were down too; those already down with `beside` alone are not
-    the doing of `nodes`.
-    """
-    before = scene.levels_disturbed if beside else scene.levels
-    nodes = [node for node in nodes if before.get(node) != 2]
-    if not nodes:
-        return []
-    own = {node: AT_BEST[state] for node, state in scene.impact.own.items()}
-    own.update(dict.fromkeys((*beside, *nodes), 2))
-    services = scene.bundle.service_map.services
-    after = scene.rollup.levels(own)
-    return sorted(node for node, level in after.items() if level == 2 and node in services and before.get(node) != 2)
-
-
-def touched_by(
-    policy: Policy, alternative: Alternative, component: Component, hosts: Mapping[str, list[NodeId]]
-) -> frozenset[NodeId]:
-    """The components that a run disturbs."""
-    touched = {component.id, *alternative.affects}
-    if policy.scope is Scope.HOST:
-        touched.update(hosts.get(component.host, ()))
-    return frozenset(touched)
 
 
 def _in_force(until: datetime | None, now: datetime) -> bool:

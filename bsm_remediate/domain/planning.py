@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.case import Case, Scene
 from bsm_remediate.domain.decision import Decision, Verdict
-from bsm_remediate.domain.guard import Case, Scene
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import full_rate, share
 from bsm_remediate.domain.plan import Plan, Step

@@ -122,6 +122,9 @@ def test_a_plan_that_no_longer_fits_is_refused(site: Path) -> None:
     policies.write_text(policies.read_text().replace("300", "301"))
     changed_bundle = bsm(site, "apply", "p.json")
     assert (changed_bundle.returncode, "bundle has changed" in changed_bundle.stderr) == (5, True)
+    policies.write_text(policies.read_text().replace("301", "300"))
+    (site / "playbooks" / "restart.yml").write_text(PLAYBOOK + "# another\n")
+    assert bsm(site, "apply", "p.json").returncode == 5  # it would run something else now
     assert list((site / "marks").iterdir()) == []
 
 
