@@ -31,7 +31,7 @@ from bsm_remediate.domain.bundle import Bundle, Settings, StormLimit
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.ids import Digest, NodeId
 from bsm_remediate.domain.inventory import Inventory
-from bsm_remediate.domain.policy import Rate
+from bsm_remediate.domain.policy import Policy, Rate
 from bsm_remediate.domain.service_map import ServiceMap
 
 POINTS = "points"
