@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # comes with ansible-lint
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
