@@ -253,8 +253,10 @@ class Engine:
             elif free > 0 and not started:
                 # One start a tick: what it disturbs must count before the next is decided (quorum).
                 started = self._start(step, evaluation, situation, known)
+        held = {(one.component, one.policy) for one in evaluation.plan.held}
         for run in waiting.values():
-            self._withdraw(run)
+            if (run.component, run.policy) not in held:  # a pause or a symptom passes, and the approval still stands
+                self._withdraw(run)
         if started:
             self.wake()
 

@@ -213,6 +213,17 @@ def test_an_approval_that_nobody_needs_any_more_is_withdrawn(shop: Timeline) -> 
     assert (shop.run_of("s-1").state, shop.run_of("s-1").end) == (RunState.CANCELLED, RunEnd.SIGNAL_GONE)
 
 
+def test_an_approval_outlasts_a_pause(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("SearchDown", instance="s-1")
+    waiting = shop.run_of("s-1")
+    shop.asks("pause")
+    shop.asks("approve", waiting.id)
+    shop.at("09:01:00").expect(running=set(), held={"s-1": "paused"})
+    shop.asks("resume")
+    shop.expect(running={"s-1"})
+    assert shop.run_of("s-1").id == waiting.id
+
+
 def test_the_last_healthy_member_is_never_taken_down(shop: Timeline) -> None:
     shop.at("09:00:00").fires("SearchDown", instance="s-1")
     shop.fires("SearchSlow", severity="warning", instance="s-2").expect(running=set(), held={"s-2": "quorum"})
