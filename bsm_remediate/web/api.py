@@ -50,8 +50,10 @@ def create_api(live: Live, credentials: Credentials, metrics: Callable[[], bytes
     """The FastAPI application; webhooks are served before it."""
     api = FastAPI(title="bsm-remediate", version=__version__, docs_url=None, redoc_url=None)
     _answer_with_problems(api)
-    _add_health(api, live, metrics)
-    _add_reading(api, live, _allowed(credentials, READ))
+    reader = _allowed(credentials, READ)
+    _add_health(api, live)
+    _add_metrics(api, metrics, reader)
+    _add_reading(api, live, reader)
     _add_controls(api, live, credentials)
     return api
 
@@ -85,7 +87,7 @@ def _answer_with_problems(api: FastAPI) -> None:
         return Response(problem(503, str(error)), 503, headers={"Retry-After": "5"}, media_type=CONTENT_TYPE)
 
 
-def _add_health(api: FastAPI, live: Live, metrics: Callable[[], bytes]) -> None:
+def _add_health(api: FastAPI, live: Live) -> None:
     @api.get("/healthz")
     def healthz() -> dict[str, Any]:
         return {"status": "ok", "version": __version__}
@@ -98,7 +100,9 @@ def _add_health(api: FastAPI, live: Live, metrics: Callable[[], bytes]) -> None:
         status = "unready" if not health.is_ready else "degraded" if health.problems else "ok"
         return {"status": status, "problems": list(health.problems)}
 
-    @api.get("/metrics")
+
+def _add_metrics(api: FastAPI, metrics: Callable[[], bytes], reader: Callable[..., Identity]) -> None:
+    @api.get("/metrics", dependencies=[Depends(reader)])
     def metrics_page() -> PlainTextResponse:
         return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

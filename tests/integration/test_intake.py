@@ -168,7 +168,6 @@ async def test_a_token_may_come_as_the_password_of_basic_auth(site: Site) -> Non
 MAY = {
     "/healthz": {"", "webhook", "viewer", "operator", "approver", "admin"},
     "/readyz": {"", "webhook", "viewer", "operator", "approver", "admin"},
-    "/metrics": {"", "webhook", "viewer", "operator", "approver", "admin"},
     "/openapi.json": {"", "webhook", "viewer", "operator", "approver", "admin"},
     "approve": {"approver", "admin"},
     "reject": {"approver", "admin"},
