@@ -75,8 +75,9 @@ class Remediation:
     def looks_restored(self, job: Job) -> tuple[bool, str]:
         """Whether all checks that don't come from the alert hold now (and there are any), with the details."""
         seen = [self._look(check, job) for check in checks_beforehand(job.policy)]
-        details = "; ".join(one.detail for one in seen if one.holds is all(other.holds for other in seen))
-        return bool(seen) and all(one.holds for one in seen), details
+        failing = [one for one in seen if not one.holds]
+        details = "; ".join(one.detail for one in failing or seen)
+        return bool(seen) and not failing, details
 
     def fail(self, job: Job, run: Run, end: RunEnd, outcome: str) -> Run:
         """End `run` as failed: undo it where it says how, then on to the next alternative or to a person."""
