@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert
-from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.bundle import Bundle, Team
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.playbook import PlaybookCall
@@ -26,6 +27,14 @@ class Job:
     alerts: tuple[Alert, ...]
     services: tuple[str, ...]
     loss_per_minute: float
+    team: Team | None = None
+    """Whom the component belongs to."""
+
+    def hand_over(self, outcome: str, now: datetime) -> str:
+        """`outcome` with whom it is up to at `now`, once no alternative is left."""
+        person = self.team.on_call_person(now) if self.team is not None else None
+        who = f"{person}, on call for {self.team.name}," if person and self.team else "a person"
+        return f"{outcome}; no alternative is left, {who} must take over"
 
     @property
     def is_last_alternative(self) -> bool:
@@ -68,6 +77,7 @@ def job_for(run: Run, *, bundle: Bundle, impact: Impact | None, alerts: tuple[Al
         alerts=alerts,
         services=tuple(one.service for one in hit),
         loss_per_minute=sum(one.loss_per_minute for one in hit),
+        team=bundle.teams.get(component.owner) if component.owner is not None else None,
     )
 
 

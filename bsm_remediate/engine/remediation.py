@@ -6,6 +6,7 @@ remediation returns to the planner, which may find something more valuable first
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +27,8 @@ from bsm_remediate.domain.verification import (
 )
 from bsm_remediate.engine.job import Job
 from bsm_remediate.ports import Clock, EventLog, Executor, Prober, RunLog
+
+_log = logging.getLogger(__name__)
 
 _END_OF = {
     PlaybookOutcome.FAILED: RunEnd.PLAYBOOK_FAILED,
@@ -84,7 +87,8 @@ class Remediation:
         rolled_back, outcome = self._rolled_back(job, run, outcome)
         if job.is_last_alternative:
             state = RunState.ESCALATED
-            outcome = f"{outcome}; no alternative is left, a person must take over"
+            outcome = job.hand_over(outcome, self._clock.now())
+            _log.warning("run.escalated run=%s component=%s: %s", run.id, run.component, outcome)
         else:
             state = RunState.ROLLED_BACK if rolled_back else RunState.FAILED
         return self._record(run, f"run.{state}", state=state, end=end, outcome=outcome, ended_at=self._clock.now())

@@ -65,7 +65,7 @@ class Unresolved:
             last = job.is_last_alternative
             state = RunState.ESCALATED if last else RunState.FAILED
             if last:
-                outcome = f"{outcome}; no alternative is left, a person must take over"
+                outcome = job.hand_over(outcome, self._clock.now())
         else:
             state = RunState.CANCELLED
         changed = replace(run, state=state, end=end, outcome=outcome, ended_at=self._clock.now())

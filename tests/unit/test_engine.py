@@ -26,7 +26,7 @@ services:
   search: {loss_per_minute: 50, requires: [{any: [s-1, s-2]}]}
 components:
   web-1: {requires: [db-1]}
-  db-1: {}
+  db-1: {owner: payments}
   batch-1: {}
   s-1: {}
   s-2: {}
@@ -62,6 +62,8 @@ policies:
     do: [{playbook: rebuild.yml, expect: {duration: 1m}}]
     verify: [{tcp: "{{ component.address }}:9200", within: 30s}]
     mode: approve
+teams:
+  payments: {members: [ana, li], on_call: {rotation: [ana, li], every: 7d, start: 2025-12-29}}
 settings: {executors: 1, settle: 20s, guard: {storm: {all: 90%, at_least: 10}}}
 """
 
@@ -155,6 +157,7 @@ def test_when_no_alternative_is_left_a_person_has_it_until_something_new_happens
     shop.at("09:00:00").fires("PostgresDown", instance="db-1")
     shop.at("09:30:00").expect(running=set(), held={"db-1": "held_by"})
     assert shop.run_of("db-1").state is RunState.ESCALATED
+    assert "li, on call for payments, must take over" in shop.run_of("db-1").outcome
     assert len(shop.executor.calls) == 2
     assert "engine's again" in shop.asks("release", "db-1")
     assert len(shop.executor.calls) == 3
