@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.domain.state import AT_BEST, Level
+from bsm_remediate.domain.state import AT_BEST, AT_WORST, Level, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,19 @@ class Scene:
         return self.situation.at
 
     @cached_property
-    def levels(self) -> Mapping[NodeId, Level]:
-        """What isn't ok now, the unknown taken as ok and maintenance as down."""
-        return self.rollup.levels({node: AT_BEST[state] for node, state in self.impact.own.items()})
+    def ends(self) -> tuple[Mapping[NodeId, Level], ...]:
+        """Own levels, those in maintenance as down, with the unknown as ok and, where there is any, as down: what may
+        not happen at either end may not happen.
+        """
+        own = self.impact.own
+        has_unknown = State.UNKNOWN in own.values()
+        tables = (AT_BEST, AT_WORST) if has_unknown else (AT_BEST,)
+        return tuple({node: table[state] for node, state in own.items()} for table in tables)
+
+    @cached_property
+    def levels(self) -> tuple[Mapping[NodeId, Level], ...]:
+        """What isn't ok now, at each of the ends."""
+        return tuple(self.rollup.levels(own) for own in self.ends)
 
     @cached_property
     def on_host(self) -> Mapping[str, list[NodeId]]:
@@ -55,10 +65,9 @@ class Scene:
         return found
 
     @cached_property
-    def levels_disturbed(self) -> Mapping[NodeId, Level]:
+    def levels_disturbed(self) -> tuple[Mapping[NodeId, Level], ...]:
         """The same with everything down that runs are busy with."""
-        own = {node: AT_BEST[state] for node, state in self.impact.own.items()}
-        return self.rollup.levels({**own, **dict.fromkeys(self.disturbed, 2)})
+        return tuple(self.rollup.levels({**own, **dict.fromkeys(self.disturbed, 2)}) for own in self.ends)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,19 +130,20 @@ class Case:
         )
 
 
-def newly_down(scene: Scene, nodes: Iterable[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:
+def newly_down(scene: Scene, nodes: Collection[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:
     """Services that `nodes` would take down, if they were down too; those already down with `beside` alone are not
     the doing of `nodes`.
     """
-    before = scene.levels_disturbed if beside else scene.levels
-    nodes = [node for node in nodes if before.get(node) != 2]
-    if not nodes:
-        return []
-    own = {node: AT_BEST[state] for node, state in scene.impact.own.items()}
-    own.update(dict.fromkeys((*beside, *nodes), 2))
+    found: set[NodeId] = set()
     services = scene.bundle.service_map.services
-    after = scene.rollup.levels(own)
-    return sorted(node for node, level in after.items() if level == 2 and node in services and before.get(node) != 2)
+    for own, before in zip(scene.ends, scene.levels_disturbed if beside else scene.levels, strict=True):
+        fallen = [node for node in nodes if before.get(node) != 2]
+        if fallen:
+            after = scene.rollup.levels({**own, **dict.fromkeys((*beside, *fallen), 2)})
+            found |= {
+                node for node, level in after.items() if level == 2 and node in services and before.get(node) != 2
+            }
+    return sorted(found)
 
 
 def touched_by(

@@ -71,7 +71,9 @@ class TooOld:
             return case.decided(Verdict.TOO_OLD, reason)
         active_since = case.scene.situation.policy_active_since
         is_open = case.episode is not None and case.episode.is_open(case.newest_since)
-        if active_since is None or is_open or case.policy.id in case.scene.situation.adopted:
+        adopted = case.scene.situation.adopted.get(case.policy.id)
+        is_adopted = adopted is not None and case.newest_since <= adopted
+        if active_since is None or is_open or is_adopted:
             return None
         age = case.scene.now - case.newest_since
         hint = f"`adopt {case.policy.id}` lets it act"

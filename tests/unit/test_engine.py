@@ -232,6 +232,13 @@ def test_the_last_healthy_member_is_never_taken_down(shop: Timeline) -> None:
     shop.fires("SearchSlow", severity="warning", instance="s-2").expect(running=set(), held={"s-2": "quorum"})
 
 
+def test_a_member_that_nobody_hears_of_is_not_counted_on(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("SearchDown", instance="s-1")
+    shop.asks("reject", shop.run_of("s-1").id)
+    shop.clock.advance(25 * 3600)  # neither a repeat nor a resolve: s-1 is unknown now
+    shop.fires("SearchSlow", severity="warning", instance="s-2").expect(running=set(), held={"s-2": "quorum"})
+
+
 def test_a_held_host_is_left_alone_until_it_is_released(shop: Timeline) -> None:
     assert "nothing is run on db-1" in shop.asks("hold", "db-1", reason="replacing a disk")
     shop.at("09:00:00").fires("PostgresDown", instance="db-1").expect(running=set(), held={"db-1": "held_by"})
