@@ -43,7 +43,7 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
     known = _known(connection, {alert.key for alert in alerts})
     position = connection.exec_driver_sql(_LATEST).scalar_one()
     changes: list[tuple[object, ...]] = []
-    current: dict[AlertKey, tuple[object, ...]] = {}
+    current: dict[AlertKey, tuple[Any, ...]] = {}
     touched: dict[AlertKey, float] = {}
     outdated = 0
     for alert in alerts:
@@ -60,9 +60,10 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
             position += 1
             key = alert.key
             known[key] = (starts_at, content)
-            touched[key] = max(seen, touched.get(key, seen))
+            earlier = current[key][-1] if key in current else seen
+            latest = max(seen, earlier, touched.pop(key, seen))
             changes.append((position, *key, alert.status.value, labels, annotations, starts_at, ends_at, seen))
-            current[key] = (*key, position, alert.status.value, starts_at, content, seen)
+            current[key] = (*key, position, alert.status.value, starts_at, content, latest)
     if changes:
         connection.exec_driver_sql(_INSERT_CHANGE, changes)
         connection.exec_driver_sql(_PUT_CURRENT, list(current.values()))
