@@ -95,9 +95,3 @@ class PlanOutdated(RemediationError):
     """The plan no longer fits the bundle or the time."""
 
     exit_code = 5
-
-
-class Interrupted(RemediationError):
-    """Interrupted."""
-
-    exit_code = 130

@@ -4,7 +4,7 @@ contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -185,6 +185,3 @@ class Store(AlertLog, RunLog, EventLog, Controls, Protocol):
     """All of the above, on one database."""
 
     def close(self) -> None: ...
-
-
-EventSink = Callable[[Iterable[Event]], None]

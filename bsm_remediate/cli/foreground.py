@@ -12,8 +12,9 @@ import click
 from bsm_remediate.cli.runs import told
 from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.decision import Verdict
+from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.run import RunEnd, RunState
-from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.engine.engine import EngineOptions
 
 if TYPE_CHECKING:
     from bsm_remediate.app import Installation
@@ -44,8 +45,7 @@ def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert
             while True:
                 evaluation = engine.tick()
                 journal.tell()
-                permitted = any(step.decision.verdict is Verdict.RUN for step in evaluation.plan.steps)
-                if not engine.is_busy() and not (permitted and _can_start(engine, options)):
+                if not engine.is_busy() and not _has_more(evaluation, options):
                     break
                 engine.wait(_TICK_S)
         except KeyboardInterrupt:
@@ -60,11 +60,8 @@ def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert
         return _all_well(store.runs(since=begin), begin)
 
 
-def _can_start(engine: Engine, options: EngineOptions) -> bool:
+def _has_more(evaluation: Evaluation, options: EngineOptions) -> bool:
     """Whether the plan has something that these options let start."""
-    evaluation = engine.evaluation
-    if evaluation is None:
-        return True
     return any(
         options.only is None or (step.decision.component, step.decision.policy) in options.only
         for step in evaluation.plan.steps

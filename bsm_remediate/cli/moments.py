@@ -39,11 +39,3 @@ def known_node(bundle: Bundle, name: str) -> NodeId:
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean '{near[0]}'?" if near else None
     raise UnknownId(f"there is no component or service '{name}'", hint=hint)
-
-
-def known_component(bundle: Bundle, name: str) -> NodeId:
-    """`name` as the id of a component. Raises `UnknownId`."""
-    node = known_node(bundle, name)
-    if node not in bundle.service_map.components:
-        raise UnknownId(f"'{name}' is a service", hint="only components have states of their own")
-    return node

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, PolicyId
-from bsm_remediate.domain.matcher import Matcher
 from bsm_remediate.domain.policy import Policy, Rate
 from bsm_remediate.domain.service_map import ServiceMap
 
@@ -92,8 +91,3 @@ class Bundle:
     calendars: Mapping[str, Calendar]
     teams: Mapping[str, Team]
     settings: Settings
-
-
-def matchers_text(matchers: tuple[Matcher, ...]) -> str:
-    """The matchers of a policy on one line, for people."""
-    return "{" + ", ".join(str(matcher) for matcher in matchers) + "}"

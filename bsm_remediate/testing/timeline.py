@@ -56,12 +56,6 @@ class Timeline:
         engine.tick()
         return engine
 
-    def restarts(self) -> Timeline:
-        """Another engine takes over the store, as after a crash between two ticks."""
-        self.clock.rest()
-        self.engine = self._started()
-        return self
-
     # --- the world -------------------------------------------------------------------------------------------------
 
     def at(self, clock_time: str) -> Timeline:
