@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bsm_remediate.config.loader import Loaded, load_bundle
-from bsm_remediate.config.settings import Options, Settings, read_settings
+from bsm_remediate.config.settings import Options, Settings, read_secret, read_settings
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Situation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProject
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.engine.engine import Engine, EngineOptions
-    from bsm_remediate.ports import Clock, Lease, Prober, Store
+    from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,35 @@ class Installation:
         from bsm_remediate.adapters.webhooks import SOURCES
 
         return SOURCES
+
+    def alert_sources(self) -> Sequence[AlertSource]:
+        """Those whose own list is read. Raises `WrongUsage` for a secret that can't be read."""
+        from bsm_remediate.adapters.alertmanager_list import AlertmanagerList
+
+        return [
+            AlertmanagerList(
+                one.url,
+                now=now,
+                name=name,
+                receiver=one.receiver,
+                token=read_secret(one.token_file) if one.token_file is not None else "",
+                settles_after=one.settles_after,
+            )
+            for name, one in self.settings.sources.items()
+        ]
+
+    def read_live(self, given: str) -> Listing:
+        """What fires at `alertmanager=URL` now, as `--from` takes it. Raises `WrongUsage`, `SourceUnreachable`."""
+        from bsm_remediate.adapters.alertmanager_list import AlertmanagerList
+
+        kind, _, url = given.partition("=")
+        if kind != "alertmanager" or not url.startswith(("http://", "https://")):
+            raise WrongUsage(f"--from takes alertmanager=URL, not '{given}'")
+        configured = self.settings.sources.get(kind)
+        token = (
+            configured.token_file if configured is not None and url.rstrip("/") in _stripped(configured.url) else None
+        )
+        return AlertmanagerList([url], now=now, token=read_secret(token) if token is not None else "").listing()
 
     # --- acting ----------------------------------------------------------------------------------------------------
 
@@ -202,6 +232,10 @@ class _ProberByKind:
 
     def look(self, check: Check, component: Component) -> Observation:
         return self._probers[check.kind].look(check, component)
+
+
+def _stripped(urls: Sequence[str]) -> list[str]:
+    return [url.rstrip("/") for url in urls]
 
 
 def now() -> datetime:

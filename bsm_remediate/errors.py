@@ -81,6 +81,12 @@ class StoreUnavailable(NotReachable):
     hint = "check `--database`, the free space of its disk and whether another process holds it"
 
 
+class SourceUnreachable(NotReachable):
+    """A source of alerts does not answer as it should."""
+
+    hint = "check its address under `[sources]`, and `bsm-remediate doctor`"
+
+
 class NoLiveEngine(NotReachable):
     """No engine is running on this database."""
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
+from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check
 from bsm_remediate.domain.run import Run
@@ -49,6 +50,17 @@ class Executor(Protocol):
 class Prober(Protocol):
     def look(self, check: Check, component: Component) -> Observation:
         """Look once whether `check` (tcp, http, command) holds now; takes at most a few seconds; never raises."""
+
+
+class AlertSource(Protocol):
+    """A monitoring system that can be asked what it finds wrong now."""
+
+    @property
+    def name(self) -> str:
+        """As its alerts carry it (`Alert.source`)."""
+
+    def listing(self) -> Listing:
+        """All of it, within a few seconds. Raises `SourceUnreachable`."""
 
 
 # --- the store, as several ports that one adapter serves -----------------------------------------------------------

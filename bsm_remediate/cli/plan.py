@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.alert_input import alert_options, read_alerts
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, parse_moment
 from bsm_remediate.cli.output import emit, output_option
@@ -18,7 +19,6 @@ from bsm_remediate.domain.plan_document import plan_document, saved_plan
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.state import State
-from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +33,11 @@ STEPS_EXIT_CODE = 10
     epilog="""\b
 Examples:
   bsm-remediate plan --alerts alerts.json
-  curl -s http://alertmanager/… | bsm-remediate plan --alerts - -o json
+  bsm-remediate plan --from alertmanager=http://127.0.0.1:9093
+  bsm-remediate plan --alerts - -o json < alerts.json
   bsm-remediate plan --alerts alerts.json --out tonight.plan && bsm-remediate apply tonight.plan"""
 )
-@click.option(
-    "--alerts", "alert_file", metavar="FILE", help="Alertmanager body, list of bodies or alerts; - for stdin."
-)
+@alert_options
 @click.option("--at", metavar="TIME", help="At that time (default: now).")
 @click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
 @click.option("--executors", type=click.IntRange(1, 256), help="Playbooks at once (default: the bundle's).")
@@ -50,6 +49,7 @@ Examples:
 def command(
     deployment: Deployment,
     alert_file: str | None,
+    live: str | None,
     at: str | None,
     goal: str,
     executors: int | None,
@@ -62,15 +62,15 @@ def command(
 
     It looks at the alerts and the bundle alone; with --database also at cooldowns and unfinished runs there.
     """
-    if alert_file is None:
-        raise WrongUsage("plan needs --alerts FILE", hint="`-` reads standard input")
     moment = parse_moment(at)
     bundle = deployment.load_bundle()
     known_goal(bundle, goal)
     installation = deployment.installation()
+    found = read_alerts(installation, alert_file, live, at=moment)
     situation = Situation(
         at=moment,
-        alerts=tuple(installation.read_alert_file(alert_file, at=moment)),
+        alerts=found.alerts,
+        suppressed=found.suppressed,
         goal=goal,
         executors=executors,
         assume=Mode[assume.upper()] if assume else None,

@@ -7,10 +7,11 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bsm_remediate.config.sources import SourceSection, with_kinds
 from bsm_remediate.errors import WrongUsage
 
 DEFAULT_CONFIG = Path("bsm-remediate.toml")
@@ -70,6 +71,7 @@ class FileSettings(_Section):
     server: ServerSection = ServerSection()
     tokens: list[TokenSection] = Field(default_factory=list)
     ansible: AnsibleSection = AnsibleSection()
+    sources: Annotated[dict[str, SourceSection], BeforeValidator(with_kinds)] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +105,8 @@ class Settings:
     ansible_project: Path | None
     ansible_environment: tuple[str, ...]
     vault_ids: tuple[str, ...]
+    sources: Mapping[str, SourceSection]
+    """By the name in `POST /api/v1/webhooks/NAME`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,6 +148,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         ansible_project=file.ansible.project,
         ansible_environment=tuple(file.ansible.environment),
         vault_ids=tuple(file.ansible.vault_ids),
+        sources=file.sources,
     )
 
 
@@ -176,7 +181,7 @@ def _tokens(file: FileSettings, environment: Mapping[str, str]) -> tuple[Token, 
     """Those of the file, and `BSM_TOKEN` (or `BSM_TOKEN_FILE`) as an admin's."""
     found = []
     for one in file.tokens:
-        text = environment.get(one.env, "") if one.env else _read_secret(one.file) if one.file else ""
+        text = environment.get(one.env, "") if one.env else read_secret(one.file) if one.file else ""
         if not text:
             raise WrongUsage(f"token '{one.name}' is empty", hint="give it `file` or `env`")
         found.append(Token(secret=Secret(text), role=one.role, name=one.name))
@@ -188,10 +193,11 @@ def _tokens(file: FileSettings, environment: Mapping[str, str]) -> tuple[Token, 
 
 def _secret(name: str, environment: Mapping[str, str]) -> str | None:
     file = environment.get(f"{name}_FILE")
-    return _read_secret(Path(file)) if file else environment.get(name) or None
+    return read_secret(Path(file)) if file else environment.get(name) or None
 
 
-def _read_secret(file: Path) -> str:
+def read_secret(file: Path) -> str:
+    """The text in `file`. Raises `WrongUsage`."""
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

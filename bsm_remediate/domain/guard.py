@@ -32,6 +32,17 @@ class AlreadyRunning:
         return case.decided(Verdict.ALREADY_RUNNING, f"run {run.id} of {run.policy} is {run.state}{since}")
 
 
+class Silenced:
+    """Somebody, or another alert, has said at the source that these alerts are not to be acted on."""
+
+    def check(self, case: Case) -> Decision | None:
+        suppressed = case.scene.situation.suppressed
+        reasons = [suppressed.get(signal.alert.key) for signal in case.signals]
+        if not all(reasons):
+            return None
+        return case.decided(Verdict.SILENCED, str(reasons[0]))
+
+
 class HeldByPerson:
     def check(self, case: Case) -> Decision | None:
         component = case.component
@@ -109,6 +120,16 @@ class Storm:
         if not case.scene.storm or case.mode is not Mode.AUTO or case.is_approved:
             return None
         return case.decided(Verdict.STORM, f"{case.scene.storm}; a person must approve")
+
+
+class Doubt:
+    """While monitoring itself can't be relied on, nothing starts by itself."""
+
+    def check(self, case: Case) -> Decision | None:
+        doubt = case.scene.situation.doubt
+        if not doubt or case.mode is not Mode.AUTO or case.is_approved:
+            return None
+        return case.decided(Verdict.AWAIT_APPROVAL, f"{doubt}; a person must approve")
 
 
 class Symptom:
@@ -253,6 +274,7 @@ class NeedsApproval:
 
 GUARDS: tuple[Guard, ...] = (
     AlreadyRunning(),
+    Silenced(),
     HeldByPerson(),
     AwaitingResolve(),
     TooOld(),
@@ -264,6 +286,7 @@ GUARDS: tuple[Guard, ...] = (
     BudgetSpent(),
     Quorum(),
     Shadow(),
+    Doubt(),
     NeedsApproval(),
 )
 """In the order of DESIGN 5.4; unmapped, no_policy and ambiguous are settled before there is a case."""

@@ -47,6 +47,12 @@ class Situation:
     """All that fire or have neither repeated nor resolved."""
     last_seen: Mapping[AlertKey, datetime] = field(default_factory=dict)
     """Last repeat, where later than `received_at`; older than `alert_timeout` is unknown (DESIGN 5.6)."""
+    suppressed: Mapping[AlertKey, str] = field(default_factory=dict)
+    """Silenced or inhibited at their source → by what, for people: evidence for causes, never triggers (DESIGN 5.6)."""
+    doubt: str = ""
+    """Why monitoring can't be relied on now (its heartbeat is missing, its list can't be read): then `auto` waits for
+    a person. Empty when it can.
+    """
     runs: tuple[Run, ...] = ()
     """Unfinished ones and those that ended within the longest window any guard looks back."""
     holds: tuple[Hold, ...] = ()

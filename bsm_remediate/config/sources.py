@@ -1,0 +1,58 @@
+"""`[sources.NAME]` of `bsm-remediate.toml`: where alerts come from, beside what their webhooks say by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from bsm_remediate.domain.duration import parse_duration
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f"'{text[:80]}' is no address like http://alertmanager:9093")
+    return text
+
+
+def _some(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class AlertmanagerSource(BaseModel):
+    """An Alertmanager (or the peers of one cluster) whose list is read each minute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["alertmanager"] = "alertmanager"
+    url: Annotated[list[Address], BeforeValidator(_some), Field(min_length=1)]
+    receiver: str = ""
+    """Only alerts routed to that receiver; empty: all."""
+    token_file: Path | None = None
+    """Of a bearer token for its API."""
+    settles_after: Duration = timedelta(minutes=3)
+    """So long after its own start it may not have heard of everything yet."""
+
+
+SourceSection = AlertmanagerSource
+
+
+def with_kinds(written: Any) -> Any:
+    """A source whose `kind` isn't written is of the kind that it is called."""
+    if not isinstance(written, Mapping):
+        return written
+    return {
+        name: {"kind": name, **section} if isinstance(section, Mapping) else section
+        for name, section in written.items()
+    }
