@@ -177,6 +177,7 @@ class Installation:
             executor=executor,
             prober=self._prober(clock),
             clock=clock,
+            sources=self.alert_sources(),
             reload=self._reloaded,
             options=options,
         )

@@ -97,6 +97,9 @@ class AlertLog(Protocol):
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         """Last delivery of every alert that fires."""
 
+    def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
+        """The alerts, resolved ones too, that were delivered at `moment` or later."""
+
 
 class RunLog(Protocol):
     """Runs and their locks. Every change appends its events in the same transaction."""

@@ -25,13 +25,13 @@ from bsm_remediate.config.schema import (
     DefaultsSection,
     PoolSection,
     SettingsSection,
-    StormSection,
 )
-from bsm_remediate.domain.bundle import Bundle, Settings, StormLimit
+from bsm_remediate.config.standards import settings_of
+from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.ids import Digest, NodeId
 from bsm_remediate.domain.inventory import Inventory
-from bsm_remediate.domain.policy import Policy, Rate
+from bsm_remediate.domain.policy import Policy
 from bsm_remediate.domain.service_map import ServiceMap
 
 POINTS = "points"
@@ -217,7 +217,7 @@ def _built(
         goals=goals,
         calendars=calendars,
         teams=teams,
-        settings=_settings(settings),
+        settings=settings_of(settings),
     )
     return Loaded(bundle=bundle, findings=found)
 
@@ -258,28 +258,6 @@ def _pools(draft: Draft, service_map: ServiceMap) -> dict[str, tuple[NodeId, ...
             draft.known(entry.place("serves", number), service, draft.names("services"), "service")
         pools[name] = tuple(NodeId(member) for member in section.members) if section is not None else ()
     return pools
-
-
-def _settings(section: SettingsSection) -> Settings:
-    usual = Settings()
-    written = section.guard.storm
-    if isinstance(written, StormSection):
-        within = written.within if written.within is not None else StormLimit().within
-        storm = StormLimit(share=written.all, at_least=written.at_least, within=within)
-    else:
-        storm = StormLimit() if written is None else StormLimit(share=written, at_least=StormSection().at_least)
-    max_runs = section.guard.max_runs
-    return Settings(
-        executors=section.executors,
-        settle=section.settle if section.settle is not None else usual.settle,
-        alert_timeout=section.alert_timeout if section.alert_timeout is not None else usual.alert_timeout,
-        skew=section.skew if section.skew is not None else usual.skew,
-        component_labels=tuple(section.component_labels or usual.component_labels),
-        not_about={label: tuple(values) for label, values in section.not_about.items()},
-        state_from_severity=section.state_from_severity == "all",
-        max_runs=Rate(count=max_runs[0], window=max_runs[1]) if max_runs is not None else None,
-        storm=storm,
-    )
 
 
 def _git_commit(policies: Path) -> str | None:

@@ -35,7 +35,6 @@ LATER: dict[str, str] = {
     "per_outage": "a price per outage",
     "breaker": "breakers",
     "canary": "canaries",
-    "watchdog": "the watchdog",
     "freeze": "change freezes",
     "learn": "learning",
     "choose": "choosing by gain",
@@ -251,6 +250,13 @@ class EngineGuardSection(_Section):
     storm: Share | StormSection | None = Field(default=None, description="The storm brake.")
 
 
+class WatchdogSection(_Section):
+    """An alert that always fires; when it is missing, monitoring is broken and `auto` waits for a person."""
+
+    alertname: Text = Field(default="Watchdog", description="What it is called.")
+    within: SomeTime | None = Field(default=None, description="Missing after so long (default 5m).")
+
+
 class SettingsSection(_Section):
     """What a reviewer of policies must see."""
 
@@ -267,6 +273,7 @@ class SettingsSection(_Section):
         default="named", description="`all`: unnamed alerts count too."
     )
     guard: EngineGuardSection = Field(default_factory=EngineGuardSection, description="Engine-wide limits.")
+    watchdog: WatchdogSection | None = Field(default=None, description="The heartbeat of monitoring.")
 
 
 class BundleSchema(_Section):

@@ -60,6 +60,14 @@ class StormLimit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Watchdog:
+    """An alert that always fires: without it for `within`, monitoring is broken and `auto` is held (DESIGN 5.6)."""
+
+    alertname: str
+    within: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
     """What a reviewer of policies must see (DESIGN 4, `settings:`)."""
 
@@ -75,6 +83,7 @@ class Settings:
     max_runs: Rate | None = None
     """Engine-wide, `guard: {max_runs: 20/1h}`."""
     storm: StormLimit = StormLimit()
+    watchdog: Watchdog | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -63,6 +63,10 @@ class Classifier:
         return readings
 
     def _read(self, alert: Alert) -> Reading:
+        watchdog = self._settings.watchdog
+        if watchdog is not None and alert.name == watchdog.alertname:
+            # The heartbeat is about monitoring itself: no component, no state, nothing to be told as unmapped.
+            return Reading(alert=alert, policies=(), mapped=Mapped(), sets=State.OK, evidence=Evidence.INDIRECT)
         policies = tuple(sorted(self._index.matching(alert.labels), key=_speaks_first))
         meaning = policies[0] if policies else None
         stated = next((policy.sets for policy in policies if policy.sets is not None), None)

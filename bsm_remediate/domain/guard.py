@@ -122,16 +122,6 @@ class Storm:
         return case.decided(Verdict.STORM, f"{case.scene.storm}; a person must approve")
 
 
-class Doubt:
-    """While monitoring itself can't be relied on, nothing starts by itself."""
-
-    def check(self, case: Case) -> Decision | None:
-        doubt = case.scene.situation.doubt
-        if not doubt or case.mode is not Mode.AUTO or case.is_approved:
-            return None
-        return case.decided(Verdict.AWAIT_APPROVAL, f"{doubt}; a person must approve")
-
-
 class Symptom:
     """Holds what its requirements explain, and, once they are restored, until they have settled (DESIGN 5.3)."""
 
@@ -250,6 +240,8 @@ class NeedsApproval:
         if case.mode is Mode.APPROVE:
             who = f" by {', '.join(case.policy.guard.approvers)}" if case.policy.guard.approvers else ""
             return case.decided(Verdict.AWAIT_APPROVAL, f"mode approve: waits for approval{who}")
+        if case.scene.situation.doubt:
+            return case.decided(Verdict.AWAIT_APPROVAL, f"{case.scene.situation.doubt}: waits for approval")
         if not case.policy.has_second_opinion:
             reason = "no check but the alert itself: waits for approval (add a check, or `unchecked: true`)"
             return case.decided(Verdict.AWAIT_APPROVAL, reason)
@@ -286,7 +278,6 @@ GUARDS: tuple[Guard, ...] = (
     BudgetSpent(),
     Quorum(),
     Shadow(),
-    Doubt(),
     NeedsApproval(),
 )
 """In the order of DESIGN 5.4; unmapped, no_policy and ambiguous are settled before there is a case."""

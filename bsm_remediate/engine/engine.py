@@ -1,7 +1,8 @@
 """The engine: level-triggered, it compares what is wanted with what is, again and again (DESIGN 3).
 
-    alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► reserve ─► Remediation ─► Run
-    people's controls ─► Standing ──┘
+    alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► Dispatcher ─► Remediation ─► Run
+    sources' own lists ─► Monitoring ──┤
+    people's controls ─► Standing ─────┘
 
 A tick that is late, doubled or lost changes nothing that the next one doesn't mend.
 """
@@ -10,29 +11,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from uuid import uuid4
+from datetime import timedelta
 
+from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
 from bsm_remediate.domain.decision import Decision, Verdict
-from bsm_remediate.domain.episode import latest_episodes
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
-from bsm_remediate.domain.plan import Step
+from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
+from bsm_remediate.engine.dispatcher import Dispatcher, run_event
 from bsm_remediate.engine.history import with_history
 from bsm_remediate.engine.job import Job, job_for
+from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.engine.workers import Spawn, Workers, spawn_thread
-from bsm_remediate.errors import RunNotRecorded
-from bsm_remediate.ports import Clock, Executor, Prober, Store
+from bsm_remediate.ports import AlertSource, Clock, Executor, Prober, Store
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Engine:
         executor: Executor,
         prober: Prober,
         clock: Clock,
+        sources: Sequence[AlertSource] = (),
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         options: EngineOptions = EngineOptions(),
         spawn: Spawn = spawn_thread,
@@ -75,9 +77,11 @@ class Engine:
         self._options = options
         self._picture = Picture(store)
         self._remediation = Remediation(
-            records=store, executor=executor, prober=prober, clock=clock, firing=self._picture.firing
+            records=store, executor=executor, prober=prober, clock=clock, firing=self._still_on
         )
         self._workers = Workers(self._remediation.carry_out, spawn=spawn, ended=self.wake)
+        self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
+        self._dispatcher = Dispatcher(store=store, clock=clock, workers=self._workers, job=self._job, only=options.only)
         self._unresolved = Unresolved(store, self._remediation, clock)
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._wake = threading.Event()
@@ -114,6 +118,11 @@ class Engine:
         for run in self._workers.under_way():
             self._workers.cancel(run)
         self.drain(_CANCELLED_WITHIN_S)
+
+    @property
+    def doubt(self) -> str:
+        """Why monitoring can't be relied on, as the latest tick saw it; empty when it can."""
+        return self.evaluation.situation.doubt if self.evaluation is not None else ""
 
     def is_busy(self) -> bool:
         return bool(self._workers.under_way())
@@ -172,7 +181,7 @@ class Engine:
 
     def tick(self) -> Evaluation:
         """Read, evaluate, act; returns what was found."""
-        self._picture.refresh(self._clock.now())
+        self._read_all()
         self._serve_people()
         situation = self.situation()
         evaluation = self._evaluator.evaluate(situation)
@@ -180,9 +189,52 @@ class Engine:
         self._tell(evaluation)
         if not self._stopping.is_set():
             self._unresolved.look_again(situation.runs, self._job)
-            self._take_up(situation.runs)
-            self._act(evaluation, situation)
+            self._dispatcher.take_up(situation.runs)
+            if self._monitoring.is_complete:
+                self._act(evaluation)
         return evaluation
+
+    def _read_all(self) -> None:
+        """What the store says, mended by what the sources list."""
+        watchdog = self.bundle.settings.watchdog
+        beat = min(EVERY, watchdog.within / 4) if watchdog is not None else EVERY
+        self._picture.refresh(self._clock.now(), last_seen_every=beat)
+        if self._monitoring.refresh(self._store, self._picture, touched_within=beat):
+            self._picture.refresh(self._clock.now(), last_seen_every=timedelta(0))
+
+    def _act(self, evaluation: Evaluation) -> None:
+        again = self._dispatcher.act(
+            evaluation,
+            executors=evaluation.situation.executors or self.bundle.settings.executors,
+            bundle=self.bundle.digest,
+            looks_different=lambda keys: self._monitoring.look_again(keys, self._store, self._picture),
+        )
+        if again:
+            self.wake()
+
+    def _still_on(self, keys: tuple[AlertKey, ...]) -> tuple[Alert, ...]:
+        """Those of `keys` that fire; one whose resolve came, but which its source still lists as suppressed, isn't gone
+        (DESIGN 5.6).
+        """
+        firing = self._picture.firing(keys)
+        if firing:
+            return firing
+        suppressed = self._monitoring.still_suppressed(keys)
+        for alert in suppressed:
+            self.read_source(alert.source)
+        return suppressed
+
+    def read_source(self, name: str) -> None:
+        """Ask that source for its list at the next tick: something it sent was incomplete. Safe from any thread."""
+        self._monitoring.want(name)
+        self.wake()
+
+    def _job(self, run: Run) -> Job | None:
+        impact = self.evaluation.impact if self.evaluation is not None else None
+        return job_for(run, bundle=self.bundle, impact=impact, alerts=self._picture.firing(run.alerts))
+
+    def _update(self, run: Run, kind: str) -> None:
+        self._store.update(run, [run_event(kind, run)])
 
     def situation(self) -> Situation:
         """Everything that is the case now."""
@@ -193,6 +245,8 @@ class Engine:
             goal=self._options.goal,
             executors=self._options.executors,
             max_mode=self._options.max_mode,
+            suppressed=self._monitoring.suppressed,
+            doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
         )
         known = with_history(situation, self._store)
         goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL
@@ -229,129 +283,6 @@ class Engine:
         self._told = {key: one.verdict for key, one in verdicts.items()}
         if changed:
             self._store.append([_decided(one, evaluation) for one in changed])
-
-    # --- acting ----------------------------------------------------------------------------------------------------
-
-    def _act(self, evaluation: Evaluation, situation: Situation) -> None:
-        waiting = {
-            (run.component, run.policy, run.alternative): run
-            for run in situation.runs
-            if run.state is RunState.AWAITING_APPROVAL
-        }
-        busy = sum(run.state.holds_executor for run in situation.runs)
-        free = (situation.executors or self.bundle.settings.executors) - busy
-        started = False
-        for step in evaluation.plan.steps:
-            decision = step.decision
-            if decision.component is None or decision.policy is None or not self._may_start(decision):
-                continue
-            known = waiting.pop((decision.component, decision.policy, decision.alternative), None)
-            if decision.verdict is not Verdict.RUN:
-                if known is None:
-                    run = self._run_of(step, evaluation, situation, RunState.AWAITING_APPROVAL)
-                    self._store.insert(run, [_run_event("run.awaiting_approval", run)])
-            elif free > 0 and not started:
-                # One start a tick: what it disturbs must count before the next is decided (quorum).
-                started = self._start(step, evaluation, situation, known)
-        held = {(one.component, one.policy) for one in evaluation.plan.held}
-        for run in waiting.values():
-            if (run.component, run.policy) not in held:  # a pause or a symptom passes, and the approval still stands
-                self._withdraw(run)
-        if started:
-            self.wake()
-
-    def _may_start(self, decision: Decision) -> bool:
-        only = self._options.only
-        return only is None or (decision.component, decision.policy) in only
-
-    def _start(self, step: Step, evaluation: Evaluation, situation: Situation, known: Run | None) -> bool:
-        fresh = self._run_of(step, evaluation, situation, RunState.QUEUED)
-        if known is not None:
-            fresh = replace(fresh, id=known.id, remediation=known.remediation, approved_by=known.approved_by)
-        reserved = self._store.reserve(fresh, [_run_event("run.queued", fresh)])
-        if reserved is None:
-            return False
-        job = self._job(reserved)
-        if job is None:
-            raise RunNotRecorded(f"run {reserved.id} was planned by a bundle that doesn't have it")
-        self._workers.start(job)
-        return True
-
-    def _run_of(self, step: Step, evaluation: Evaluation, situation: Situation, state: RunState) -> Run:
-        decision = step.decision
-        component, policy = decision.component, decision.policy
-        if component is None or policy is None:
-            raise RunNotRecorded("a step without a component or policy")
-        episode = latest_episodes(situation.runs).get((component, policy)) if decision.alternative else None
-        return Run(
-            id=RunId(uuid4().hex[:12]),
-            remediation=episode.remediation if episode is not None else uuid4().hex[:12],
-            component=component,
-            host=step.host,
-            policy=policy,
-            playbook=step.alternative.playbook,
-            alternative=decision.alternative,
-            state=state,
-            reason=step.reason if state is RunState.QUEUED else decision.reason,
-            expected_duration_s=step.expected_duration_s,
-            planned_at=evaluation.plan.at,
-            once=step.alternative.once,
-            alerts=decision.alerts,
-            bundle=self.bundle.digest,
-            locks=step.locks,
-        )
-
-    def _take_up(self, runs: tuple[Run, ...]) -> None:
-        """Give a worker to runs that hold locks but have none: left by an earlier engine, or by a failed worker."""
-        under_way = self._workers.under_way()
-        for run in runs:
-            if run.state.holds_locks and run.id not in under_way:
-                current = self._store.run(run.id)
-                if current is None or not current.state.holds_locks:
-                    continue
-                job = self._job(current)
-                if job is None:
-                    self._give_up(current)
-                else:
-                    self._workers.start(job)
-
-    def _give_up(self, run: Run) -> None:
-        outcome = "the bundle no longer has its policy or component; a person must look"
-        state = RunState.ESCALATED
-        ended = replace(run, state=state, end=RunEnd.REFUSED, outcome=outcome, ended_at=self._clock.now())
-        self._update(ended, "run.escalated")
-
-    def _withdraw(self, run: Run) -> None:
-        """End an approval that nobody needs any more."""
-        ended = replace(
-            run,
-            state=RunState.CANCELLED,
-            end=RunEnd.SIGNAL_GONE,
-            outcome="nothing to do any more",
-            ended_at=self._clock.now(),
-        )
-        self._update(ended, "run.cancelled")
-
-    def _job(self, run: Run) -> Job | None:
-        impact = self.evaluation.impact if self.evaluation is not None else None
-        return job_for(run, bundle=self.bundle, impact=impact, alerts=self._picture.firing(run.alerts))
-
-    def _update(self, run: Run, kind: str) -> None:
-        self._store.update(run, [_run_event(kind, run)])
-
-
-def _run_event(kind: str, run: Run) -> Event:
-    at = run.ended_at or run.planned_at
-    facts = {
-        "component": run.component,
-        "policy": run.policy,
-        "playbook": run.playbook,
-        "host": run.host,
-        "state": run.state.value,
-        "reason": run.outcome or run.reason,
-        "bundle": run.bundle,
-    }
-    return Event(kind=kind, at=at, subject=run.id, facts=facts)
 
 
 def _decided(decision: Decision, evaluation: Evaluation) -> Event:

@@ -9,7 +9,6 @@ from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.ports import AlertLog
 
 _BATCH = 5_000
-_LAST_SEEN_EVERY = timedelta(seconds=60)
 
 
 class Picture:
@@ -23,7 +22,7 @@ class Picture:
         self._last_seen_at: datetime | None = None
         self._alerts: tuple[Alert, ...] | None = ()
 
-    def refresh(self, now: datetime) -> bool:
+    def refresh(self, now: datetime, *, last_seen_every: timedelta = timedelta(seconds=60)) -> bool:
         """Take over what changed in the store; says whether anything did."""
         changed = False
         while True:
@@ -34,7 +33,7 @@ class Picture:
             self._position = position
             if len(alerts) < _BATCH:
                 break
-        if self._last_seen_at is None or now - self._last_seen_at >= _LAST_SEEN_EVERY:
+        if self._last_seen_at is None or now - self._last_seen_at >= last_seen_every:
             self._last_seen, self._last_seen_at = self._log.last_seen(), now
         if changed:
             self._alerts = None
@@ -59,6 +58,10 @@ class Picture:
     def firing(self, keys: Iterable[AlertKey]) -> tuple[Alert, ...]:
         """Those of `keys` that fire."""
         return tuple(alert for key in keys if (alert := self._firing.get(key)) is not None)
+
+    def alerts_called(self, alertname: str) -> tuple[Alert, ...]:
+        """Firing alerts with that `alertname`."""
+        return tuple(alert for alert in self.alerts if alert.name == alertname)
 
     def named(self, name: str) -> tuple[Alert, ...]:
         """Firing alerts called so: by their fingerprint, or by `source:fingerprint` as listings give it."""

@@ -76,6 +76,10 @@ class MemoryStore:
         with self._open():
             return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if alert.is_firing}
 
+    def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
+        with self._open():
+            return frozenset(key for key, seen in self._seen.items() if seen >= moment)
+
     # --- runs ------------------------------------------------------------------------------------------------------
 
     def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:

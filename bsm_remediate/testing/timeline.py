@@ -20,6 +20,7 @@ from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
+from bsm_remediate.testing.source import SimulatedSource
 
 BEGIN = datetime(2026, 1, 5, 8, 59, 0, tzinfo=UTC)
 """A Monday."""
@@ -29,8 +30,22 @@ _TICK_S = 1.0
 class Timeline:
     """An engine on a virtual clock, with simulated hosts. Each component is as healthy as the last run left it."""
 
-    def __init__(self, bundle: Bundle, store: Store, *, options: EngineOptions | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        store: Store,
+        *,
+        options: EngineOptions | None = None,
+        lists: bool = False,
+        source_is_away: bool = False,
+    ) -> None:
+        """With `lists` the engine also reads the source's own list, which may be away from the start."""
         self.clock = VirtualClock(BEGIN)
+        self.source = SimulatedSource(self.clock)
+        self.source.is_away = source_is_away
+        self.loses_webhooks = False
+        """While it is true, what fires and resolves is known to the source only."""
+        self._lists = lists
         self.store = store
         self.executor = SimulatedExecutor(self.clock, effect=self._mended)
         self.prober = SimulatedProber(self.clock)
@@ -49,6 +64,7 @@ class Timeline:
             executor=self.executor,
             prober=self.prober,
             clock=self.clock,
+            sources=[self.source] if self._lists else [],
             options=self._options,
             spawn=self.clock.spawn,
         )
@@ -94,19 +110,18 @@ class Timeline:
         if status is AlertStatus.FIRING:
             self._broken.setdefault(print_, now)
             self.broken(labels.get("instance", ""))
-        self.store.record(
-            [
-                Alert(
-                    source="alertmanager",
-                    fingerprint=print_,
-                    status=status,
-                    labels=whole,
-                    starts_at=self._broken.get(print_, now),
-                    ends_at=None if status is AlertStatus.FIRING else now,
-                    received_at=now,
-                )
-            ]
+        alert = Alert(
+            source=self.source.name,
+            fingerprint=print_,
+            status=status,
+            labels=whole,
+            starts_at=self._broken.get(print_, now),
+            ends_at=None if status is AlertStatus.FIRING else now,
+            received_at=now,
         )
+        self.source.put(alert)
+        if not self.loses_webhooks:
+            self.store.record([alert])
         self.tick()
         return self
 

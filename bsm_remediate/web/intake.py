@@ -44,6 +44,8 @@ class Received(Protocol):
     def alerts(self) -> list[Alert]: ...
     @property
     def rejected(self) -> list[Any]: ...
+    @property
+    def truncated(self) -> int: ...
 
 
 ReadBody = Callable[[bytes, datetime], Received]
@@ -55,6 +57,8 @@ class Counts:
 
     accepted: int = 0
     rejected: int = 0
+    truncated: int = 0
+    """Alerts that senders said they left out of their webhooks."""
     refused: int = 0
     """Requests answered with 4xx."""
     unavailable: int = 0
@@ -77,12 +81,14 @@ class Intake:
         credentials: Credentials,
         commit: GroupCommit,
         rest: Asgi,
+        truncated: Callable[[str], None],
         largest_body: int = LARGEST_BODY,
     ) -> None:
         self._sources = sources
         self._credentials = credentials
         self._commit = commit
         self._rest = rest
+        self._truncated = truncated
         self._largest_body = largest_body
         self.counts = Counts()
 
@@ -104,7 +110,8 @@ class Intake:
     async def _take(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
         self._authorise(headers)
-        read = self._sources.get(scope["path"][len(PREFIX) :])
+        source = scope["path"][len(PREFIX) :]
+        read = self._sources.get(source)
         if read is None:
             raise _Refusal(404, "there is no such source", sources=sorted(self._sources))
         if scope["method"] != "POST":
@@ -119,6 +126,9 @@ class Intake:
             raise _Refusal(422 if error.field else 400, str(error), field=error.field) from error
         if received.alerts:
             await self._commit.store(received.alerts)
+        if received.truncated:
+            self.counts.truncated += received.truncated
+            self._truncated(source)
         self.counts.accepted += len(received.alerts)
         self.counts.rejected += len(received.rejected)
         answer: dict[str, object] = {"accepted": len(received.alerts)}

@@ -35,6 +35,9 @@ class Live(Protocol):
 
     def wake(self) -> None: ...
 
+    def read_source(self, name: str) -> None:
+        """Ask that source for its own list: one of its webhooks left alerts out."""
+
     def health(self) -> Health: ...
 
     def is_stopping(self) -> bool:

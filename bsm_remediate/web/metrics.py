@@ -34,6 +34,7 @@ class _Engine(Collector):
         counts = self._counts()
         yield CounterMetricFamily("bsm_alerts_accepted", "Alerts stored.", counts.accepted)
         yield CounterMetricFamily("bsm_alerts_rejected", "Alerts of accepted bodies that were bad.", counts.rejected)
+        yield CounterMetricFamily("bsm_alerts_truncated", "Alerts that senders left out.", counts.truncated)
         yield CounterMetricFamily("bsm_webhooks_refused", "Webhooks answered with 4xx.", counts.refused)
         yield CounterMetricFamily("bsm_webhooks_unavailable", "Webhooks answered with 503.", counts.unavailable)
         health = self._live.health()

@@ -53,6 +53,9 @@ class RunningEngine:
     def wake(self) -> None:
         self._engine.wake()
 
+    def read_source(self, name: str) -> None:
+        self._engine.read_source(name)
+
     def start(self) -> None:
         self._thread.start()
 
@@ -72,6 +75,8 @@ class RunningEngine:
         problems = []
         if self._engine.refused_bundle:
             problems.append(self._engine.refused_bundle)
+        if self._engine.doubt:
+            problems.append(self._engine.doubt)
         evaluation = self._engine.evaluation
         late = evaluation is None or (now() - evaluation.situation.at).total_seconds() > _STALE_TICK_S
         if late:
@@ -101,7 +106,7 @@ def build_app(live: Live, credentials: Credentials, sources: Mapping[str, ReadBo
     commit = GroupCommit(live.store, committed=live.wake)
     intake: Intake
     api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
-    intake = Intake(sources=sources, credentials=credentials, commit=commit, rest=api)
+    intake = Intake(sources=sources, credentials=credentials, commit=commit, rest=api, truncated=live.read_source)
     return intake, commit
 
 

@@ -82,6 +82,13 @@ def test_a_repeat_only_touches_when_it_was_last_seen(store: Store) -> None:
     assert store.changes(after=1)[0] == []
 
 
+def test_what_was_heard_of_since_a_moment_is_known_resolved_or_not(store: Store) -> None:
+    store.record([alert("one"), alert("two", seen=10, status=AlertStatus.RESOLVED), alert("three")])
+    store.record([alert("three", seen=20)])
+    since = alert(seen=10).received_at
+    assert {key.fingerprint for key in store.heard_since(since)} == {"two", "three"}
+
+
 def test_a_late_delivery_of_an_earlier_start_is_ignored(store: Store) -> None:
     store.record([alert(minute=5)])
     assert store.record([alert(minute=1, status=AlertStatus.RESOLVED)]) == Accepted(outdated=1)

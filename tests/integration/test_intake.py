@@ -50,12 +50,16 @@ class Standstill:
         )
         self.store = store
         self.woken = 0
+        self.sources_read: list[str] = []
 
     def wake(self) -> None:
         self.woken += 1
         for wish in self.store.waiting():
             assert wish.id is not None
             self.store.answer(wish.id, done=True, answer="done", standing=self.store.standing(), events=[])
+
+    def read_source(self, name: str) -> None:
+        self.sources_read.append(name)
 
     def health(self) -> Health:
         return Health(is_ready=True)
@@ -116,6 +120,15 @@ async def test_when_it_cannot_store_the_sender_is_asked_to_come_again(site: Site
     store.is_away = False
     assert list(store.active()) == []
     assert (await site.post(body())).status_code == 202
+
+
+@pytest.mark.anyio
+async def test_a_truncated_webhook_makes_the_engine_read_the_source_itself(site: Site) -> None:
+    truncated = json.dumps({"version": "4", "truncatedAlerts": 3, "alerts": [GOOD]})
+    assert (await site.post(truncated)).status_code == 202
+    assert site.live.sources_read == ["alertmanager"]
+    await site.post(body())
+    assert site.live.sources_read == ["alertmanager"]
 
 
 @pytest.mark.anyio

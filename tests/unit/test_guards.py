@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -96,6 +97,7 @@ def test_nothing_stands_in_the_way_of_an_ordinary_repair() -> None:
 def test_the_guards_speak_in_the_order_of_the_design() -> None:
     assert [type(guard).__name__ for guard in GUARDS] == [
         "AlreadyRunning",
+        "Silenced",
         "HeldByPerson",
         "AwaitingResolve",
         "TooOld",
@@ -109,6 +111,24 @@ def test_the_guards_speak_in_the_order_of_the_design() -> None:
         "Shadow",
         "NeedsApproval",
     ]
+
+
+def test_what_is_silenced_at_its_source_is_left_alone_unless_another_alert_speaks() -> None:
+    other = alert("Down", instance="a", severity="error")
+    both = situation(DOWN, other)
+    silenced = about(seen(replace(both, suppressed={DOWN.key: "silenced by ana", other.key: "silenced by li"})))
+    assert (silenced.verdict, silenced.reason) == ("silenced", "silenced by ana")
+    assert about(seen(replace(both, suppressed={DOWN.key: "silenced by ana"}))).verdict == "run"
+
+
+def test_while_monitoring_is_in_doubt_a_person_approves_what_would_start_by_itself() -> None:
+    doubtful = replace(situation(DOWN), doubt="the heartbeat is missing for 6m")
+    decision = about(seen(doubtful))
+    assert (decision.verdict, decision.reason) == (
+        "await_approval",
+        "the heartbeat is missing for 6m: waits for approval",
+    )
+    assert about(seen(doubtful, by=restart(mode=Mode.SHADOW))).verdict == "shadow"
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

@@ -90,6 +90,13 @@ def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
     return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
 
 
+def heard_since(connection: Connection, moment: datetime) -> set[AlertKey]:
+    rows = connection.exec_driver_sql(
+        "SELECT source, fingerprint FROM bsm_alert WHERE last_seen >= ?", (moment.timestamp(),)
+    )
+    return {AlertKey(source, Fingerprint(print_)) for source, print_ in rows}
+
+
 def _known(connection: Connection, keys: Iterable[AlertKey]) -> dict[AlertKey, _Known]:
     wanted = list(keys)
     found: dict[AlertKey, _Known] = {}

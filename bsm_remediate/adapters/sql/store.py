@@ -52,6 +52,10 @@ class SqlStore:
         with self._database.read() as connection:
             return alerts.last_seen(connection)
 
+    def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
+        with self._database.read() as connection:
+            return frozenset(alerts.heard_since(connection, moment))
+
     # --- runs ------------------------------------------------------------------------------------------------------
 
     def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:

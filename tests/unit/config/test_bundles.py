@@ -338,7 +338,6 @@ def test_one_mistake_is_one_finding_at_its_place(codes: Codes, body: str, findin
         "calendars: {c: {rrule: x, duration: 4h}}",
         "calendars: {c: {holidays: DE}}",
         "settings: {freeze: [c]}",
-        "settings: {watchdog: {alertname: W}}",
         "settings: {guard: {storm: {all: 30%, set: 50%}}}",
         "sources: {alertmanager: {url: x}}",
         "services: {s: {loss_per_minute: 1, requires: [db], deadline: {by: '05:00'}}}",

@@ -1,0 +1,159 @@
+"""From plan to runs: reserves what may start, hands it to a worker, asks for approvals, withdraws what nobody needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from bsm_remediate.domain.alert import AlertKey
+from bsm_remediate.domain.decision import Verdict
+from bsm_remediate.domain.episode import latest_episodes
+from bsm_remediate.domain.evaluation import Evaluation
+from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
+from bsm_remediate.domain.plan import Step
+from bsm_remediate.domain.run import Run, RunEnd, RunState
+from bsm_remediate.domain.situation import Situation
+from bsm_remediate.engine.job import Job
+from bsm_remediate.engine.workers import Workers
+from bsm_remediate.errors import RunNotRecorded
+from bsm_remediate.ports import Clock, Store
+
+
+class Dispatcher:
+    """Acts on evaluations, one start a tick: what that disturbs must count before the next is decided (quorum)."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        workers: Workers,
+        job: Callable[[Run], Job | None],
+        only: frozenset[tuple[NodeId, PolicyId]] | None,
+    ) -> None:
+        """`job` makes a run's work, None when the bundle no longer has it; `only` restricts what is started."""
+        self._store = store
+        self._clock = clock
+        self._workers = workers
+        self._job = job
+        self._only = only
+
+    def act(
+        self,
+        evaluation: Evaluation,
+        *,
+        executors: int,
+        bundle: Digest,
+        looks_different: Callable[[Sequence[AlertKey]], bool],
+    ) -> bool:
+        """Start at most one step; whether the next tick should follow at once.
+
+        `looks_different` asks the sources once more, right before the start, about the alerts that caused it; when it
+        says so nothing is started.
+        """
+        situation = evaluation.situation
+        waiting = {
+            (run.component, run.policy, run.alternative): run
+            for run in situation.runs
+            if run.state is RunState.AWAITING_APPROVAL
+        }
+        free = executors - sum(run.state.holds_executor for run in situation.runs)
+        again = False
+        for step in evaluation.plan.steps:
+            decision = step.decision
+            if decision.component is None or decision.policy is None:
+                continue
+            if self._only is not None and (decision.component, decision.policy) not in self._only:
+                continue
+            known = waiting.pop((decision.component, decision.policy, decision.alternative), None)
+            if decision.verdict is not Verdict.RUN:
+                if known is None:
+                    run = _run_of(step, situation, RunState.AWAITING_APPROVAL, bundle)
+                    self._store.insert(run, [run_event("run.awaiting_approval", run)])
+            elif free > 0 and not again:
+                again = looks_different(decision.alerts) or self._start(step, situation, known, bundle)
+        held = {(one.component, one.policy) for one in evaluation.plan.held}
+        for run in waiting.values():
+            if (run.component, run.policy) not in held:  # a pause or a symptom passes, and the approval still stands
+                self._withdraw(run)
+        return again
+
+    def take_up(self, runs: tuple[Run, ...]) -> None:
+        """Give a worker to runs that hold locks but have none: left by an earlier engine, or by a failed worker."""
+        under_way = self._workers.under_way()
+        for run in runs:
+            if run.state.holds_locks and run.id not in under_way:
+                current = self._store.run(run.id)
+                if current is None or not current.state.holds_locks:
+                    continue
+                job = self._job(current)
+                if job is None:
+                    self._give_up(current)
+                else:
+                    self._workers.start(job)
+
+    def _start(self, step: Step, situation: Situation, known: Run | None, bundle: Digest) -> bool:
+        fresh = _run_of(step, situation, RunState.QUEUED, bundle)
+        if known is not None:
+            fresh = replace(fresh, id=known.id, remediation=known.remediation, approved_by=known.approved_by)
+        reserved = self._store.reserve(fresh, [run_event("run.queued", fresh)])
+        if reserved is None:
+            return False
+        job = self._job(reserved)
+        if job is None:
+            raise RunNotRecorded(f"run {reserved.id} was planned by a bundle that doesn't have it")
+        self._workers.start(job)
+        return True
+
+    def _give_up(self, run: Run) -> None:
+        outcome = "the bundle no longer has its policy or component; a person must look"
+        self._end(run, RunState.ESCALATED, RunEnd.REFUSED, outcome)
+
+    def _withdraw(self, run: Run) -> None:
+        """End an approval that nobody needs any more."""
+        self._end(run, RunState.CANCELLED, RunEnd.SIGNAL_GONE, "nothing to do any more")
+
+    def _end(self, run: Run, state: RunState, end: RunEnd, outcome: str) -> None:
+        ended = replace(run, state=state, end=end, outcome=outcome, ended_at=self._clock.now())
+        self._store.update(ended, [run_event(f"run.{state}", ended)])
+
+
+def _run_of(step: Step, situation: Situation, state: RunState, bundle: Digest) -> Run:
+    decision = step.decision
+    component, policy = decision.component, decision.policy
+    if component is None or policy is None:
+        raise RunNotRecorded("a step without a component or policy")
+    episode = latest_episodes(situation.runs).get((component, policy)) if decision.alternative else None
+    return Run(
+        id=RunId(uuid4().hex[:12]),
+        remediation=episode.remediation if episode is not None else uuid4().hex[:12],
+        component=component,
+        host=step.host,
+        policy=policy,
+        playbook=step.alternative.playbook,
+        alternative=decision.alternative,
+        state=state,
+        reason=step.reason if state is RunState.QUEUED else decision.reason,
+        expected_duration_s=step.expected_duration_s,
+        planned_at=situation.at,
+        once=step.alternative.once,
+        alerts=decision.alerts,
+        bundle=bundle,
+        locks=step.locks,
+    )
+
+
+def run_event(kind: str, run: Run) -> Event:
+    """What the journal says of `run` when it is planned, queued or ended by the engine."""
+    facts = {
+        "component": run.component,
+        "policy": run.policy,
+        "playbook": run.playbook,
+        "host": run.host,
+        "state": run.state.value,
+        "reason": run.outcome or run.reason,
+        "bundle": run.bundle,
+    }
+    return Event(kind=kind, at=run.ended_at or run.planned_at, subject=run.id, facts=facts)
