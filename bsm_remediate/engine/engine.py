@@ -38,6 +38,7 @@ from bsm_remediate.ports import AlertSource, Clock, Executor, Prober, Store
 _log = logging.getLogger(__name__)
 
 _CANCELLED_WITHIN_S = 20.0
+_SHORTEST_REST_S = 0.05
 _LONGEST_REST_S = 2.0
 
 
@@ -84,6 +85,8 @@ class Engine:
         self._dispatcher = Dispatcher(store=store, clock=clock, workers=self._workers, job=self._job, only=options.only)
         self._unresolved = Unresolved(store, self._remediation, clock)
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
+        self._is_starting = False
+        """Whether the latest tick started something and the next may start more."""
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
@@ -137,8 +140,9 @@ class Engine:
             except Exception:  # noqa: BLE001 - the outermost loop of the engine
                 # The store may be away for a while; the next tick begins from what it says then.
                 _log.exception("engine.tick_failed")
-            # In a storm a look takes long: alerts must be stored meanwhile, so it never takes more than half the time.
-            self._stopping.wait(min(self._clock.monotonic() - began, _LONGEST_REST_S))
+            # Alerts must be stored meanwhile: looks take little of each second, and in a storm never more than half.
+            took = self._clock.monotonic() - began
+            self._stopping.wait(min(max(took, 0.0 if self._is_starting else _SHORTEST_REST_S), _LONGEST_REST_S))
             self._wake.wait(every_s)
 
     # --- start -----------------------------------------------------------------------------------------------------
@@ -209,6 +213,7 @@ class Engine:
             bundle=self.bundle.digest,
             looks_different=lambda keys: self._monitoring.look_again(keys, self._store, self._picture),
         )
+        self._is_starting = again
         if again:
             self.wake()
 

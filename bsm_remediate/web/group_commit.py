@@ -33,7 +33,8 @@ class GroupCommit:
     def __init__(self, log: AlertLog, *, committed: Callable[[], None]) -> None:
         self._alerts = log
         self._committed = committed
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
+        self._gathered: list[_Waiting] = []
         self._waiting = 0
         self._thread = threading.Thread(target=self._write, name="group-commit", daemon=True)
 
@@ -53,10 +54,18 @@ class GroupCommit:
         stored: asyncio.Future[None] = loop.create_future()
         self._waiting += len(alerts)
         try:
-            self._queue.put(_Waiting(alerts, stored, loop))
+            # What one turn of the loop brings is handed over together: else the first of many would be committed alone,
+            # and the others would wait for it.
+            if not self._gathered:
+                loop.call_soon(self._hand_over)
+            self._gathered.append(_Waiting(alerts, stored, loop))
             await stored
         finally:
             self._waiting -= len(alerts)
+
+    def _hand_over(self) -> None:
+        self._queue.put(self._gathered)
+        self._gathered = []
 
     def _write(self) -> None:
         while True:
@@ -68,8 +77,8 @@ class GroupCommit:
             if is_last:
                 return
 
-    def _group(self, first: _Waiting) -> tuple[list[_Waiting], bool]:
-        group, size = [first], len(first.alerts)
+    def _group(self, group: list[_Waiting]) -> tuple[list[_Waiting], bool]:
+        size = sum(len(one.alerts) for one in group)
         while size < _LARGEST_GROUP:
             try:
                 following = self._queue.get_nowait()
@@ -77,8 +86,8 @@ class GroupCommit:
                 break
             if following is None:
                 return group, True
-            group.append(following)
-            size += len(following.alerts)
+            group = group + following
+            size += sum(len(one.alerts) for one in following)
         return group, False
 
     def _store(self, group: list[_Waiting]) -> None:

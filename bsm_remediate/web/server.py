@@ -187,6 +187,7 @@ def _config(app: Asgi) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=3,
         backlog=_BACKLOG,

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
-from bsm_remediate.adapters.sql.database import open_database
+from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.store import SqlStore, open_store
 from bsm_remediate.adapters.sql.tables import metadata
 from bsm_remediate.adapters.webhooks import SOURCES
@@ -257,14 +257,10 @@ async def test_a_full_disk_is_503_and_heals_by_itself(tmp_path: Path) -> None:
     store.close()
 
 
-def _limit_pages(database: Any, pages: int) -> None:
-    """The limit belongs to a connection, so every pooled one gets it."""
-    pool = database._engine.pool
-    held = [database._engine.connect() for _ in range(max(1, pool.checkedin()))]
-    for connection in held:
+def _limit_pages(database: Database, pages: int) -> None:
+    """The limit belongs to a connection: that of all writing."""
+    with database.write() as connection:
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-    for connection in held:
-        connection.close()
 
 
 def test_the_migrations_add_up_to_the_schema(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,22 +24,27 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = threading.Lock()
+        self._writer: Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction, durable when the block ends. Raises `StoreUnavailable`, and then nothing was written."""
         try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            with self._turn:
+                # Kept open: with a new one for each transaction the pool would cost as much as the writing.
+                connection = self._writer = self._writer or self._engine.connect()
+                cursor = connection.connection.cursor()
+                cursor.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection
+                    cursor.execute("COMMIT")
                 except BaseException:
-                    with suppress(DBAPIError):  # SQLite has rolled back by itself where the disk was full
-                        connection.exec_driver_sql("ROLLBACK")
+                    with suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk was full
+                        cursor.execute("ROLLBACK")
                     raise
-                connection.exec_driver_sql("COMMIT")
-        except DBAPIError as error:
-            raise StoreUnavailable(f"the database cannot be written: {error.orig}") from error
+        except (DBAPIError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"the database cannot be written: {getattr(error, 'orig', error)}") from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -50,6 +56,10 @@ class Database:
             raise StoreUnavailable(f"the database cannot be read: {error.orig}") from error
 
     def close(self) -> None:
+        with self._turn:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
         self._engine.dispose()
 
 

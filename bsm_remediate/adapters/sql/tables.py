@@ -34,7 +34,7 @@ alert = Table(
     Column("starts_at", Double, nullable=False),
     Column("content", Text, nullable=False),
     Column("last_seen", Double, nullable=False),
-    comment="the change that counts now, for each alert",
+    comment="the change that counts now, for each alert; `content` is a digest, to tell a repeat from a change",
 )
 Index("bsm_alert_status", alert.c.status)
 
