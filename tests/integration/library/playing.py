@@ -1,0 +1,91 @@
+"""Real `ansible-playbook` runs of the shipped playbooks on hosts that are all this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PLAYBOOKS = Path(__file__).parents[3] / "playbooks"
+PROGRAMS = Path(sys.executable).parent
+LOCAL: dict[str, object] = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+}
+
+
+class Played(NamedTuple):
+    """How one `ansible-playbook` ended."""
+
+    succeeded: bool
+    changed: int
+    output: str
+
+
+def play(
+    playbook: str,
+    folder: Path,
+    variables: Mapping[str, object],
+    *,
+    host: str = "h1",
+    check: bool = False,
+    run: tuple[int, int] | None = None,
+    hosts: Mapping[str, Mapping[str, object]] | None = None,
+    through: tuple[str, ...] = (),
+    bsm: Mapping[str, object] | None = None,
+) -> Played:
+    """Play `playbook` on `host` with `variables`; with `run` (fence, attempt) as a run of the engine would.
+
+    `hosts` are the inventory's with their variables (default: h1, this machine). `through` goes before the command.
+    """
+    inventory = folder / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"vars": LOCAL, "hosts": hosts or {host: {}}}}))
+    facts: dict[str, Any] = {**(bsm or {})}
+    if run is not None:
+        facts |= {"run": {"id": "run-1", "fence": run[0], "attempt": run[1]}, "component": {"id": "part-1"}}
+    extra = folder / "extra.json"
+    extra.write_text(json.dumps({**variables, **({"bsm": facts} if facts else {})}))
+    command = [*through, str(PROGRAMS / "ansible-playbook"), "-i", str(inventory), "--limit", host, "-e", f"@{extra}"]
+    command += [*(["--check"] if check else []), str(PLAYBOOKS / playbook)]
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8", "ANSIBLE_PIPELINING": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=90)
+    changed = sum(int(number) for number in re.findall(r"changed=(\d+)", done.stdout))
+    return Played(done.returncode == 0, changed, done.stdout + done.stderr)
+
+
+def does_its_work_once(playbook: str, folder: Path, variables: Mapping[str, object], **how: Any) -> Played:
+    """Play for real, then once more; the second run must succeed and change nothing. Returns the first."""
+    first = play(playbook, folder, variables, **how)
+    assert first.succeeded, first.output
+    assert first.changed > 0, first.output
+    second = play(playbook, folder, variables, **how)
+    assert (second.succeeded, second.changed) == (True, 0), second.output
+    return first
+
+
+def only_looks_in_check_mode(playbook: str, folder: Path, variables: Mapping[str, object], **how: Any) -> Played:
+    """Play in check mode, which must succeed and say that nothing was changed."""
+    tried = play(playbook, folder, variables, check=True, **how)
+    assert (tried.succeeded, tried.changed) == (True, 0), tried.output
+    return tried
+
+
+def refusals(playbook: str, folder: Path, *cases: Mapping[str, object]) -> list[str]:
+    """What `playbook` says to each of these sets of variables, all tried in one run; none may be let through.
+
+    Variables come from the inventory here, one host a case.
+    """
+    hosts = {f"case{number}": case for number, case in enumerate(cases)}
+    played = play(playbook, folder, {}, host="all", hosts=hosts)
+    assert (played.succeeded, played.changed) == (False, 0), played.output
+    said = []
+    for host, case in hosts.items():
+        told = re.search(rf"^fatal: \[{host}\].*?(\{{.*?\n?\}})$", played.output, re.MULTILINE | re.DOTALL)
+        assert told is not None, f"{case} was not refused: {played.output}"
+        said.append(str(json.loads(told[1])["msg"]))
+    return said

@@ -1,0 +1,165 @@
+"""Weights, draining and undraining of a real HAProxy's servers, over its runtime socket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+
+import pytest
+
+from lab.children import Children
+from tests.integration.library.daemons import Daemon, free_port, program, wait_until
+from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play, refusals
+
+
+class LoadBalancer:
+    """HAProxy in TCP mode before servers that read what they get until its end and answer nothing."""
+
+    def __init__(self, children: Children, folder: Path, servers: dict[str, int]) -> None:
+        self.port = free_port()
+        self.socket = folder / "admin.sock"
+        lines = [f"  server {name} 127.0.0.1:{port} check inter 200ms weight 100" for name, port in servers.items()]
+        (folder / "haproxy.cfg").write_text(
+            f"global\n  stats socket {self.socket} level admin\n"
+            "defaults\n  mode tcp\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n"
+            f"frontend entry\n  bind 127.0.0.1:{self.port}\n  default_backend web\n"
+            "backend web\n  balance roundrobin\n" + "\n".join(lines) + "\n"
+            "backend archive\n  server web-1 127.0.0.1:1\n"
+        )
+        command = [program("haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
+        Daemon(children, folder, command, self.port).start()
+        self.given = {"haproxy_socket": str(self.socket), "haproxy_backend": "web"}
+
+    def say(self, command: str) -> str:
+        with closing(socket.socket(socket.AF_UNIX)) as stream:
+            stream.connect(str(self.socket))
+            stream.sendall(command.encode() + b"\n")
+            return b"".join(iter(lambda: stream.recv(65536), b"")).decode()
+
+    def weights(self) -> list[str]:
+        return [self.say(f"get weight web/web-{number}").split()[0] for number in (1, 2, 3)]
+
+    def status(self, name: str) -> str:
+        lines = [line.split(",") for line in self.say("show stat").splitlines()]
+        return next(line[lines[0].index("status")] for line in lines if line[:2] == ["web", name])
+
+    def reset(self) -> None:
+        for number in (1, 2, 3):
+            self.say(f"set server web/web-{number} weight 100")
+            self.say(f"set server web/web-{number} state ready")
+        wait_until(lambda: all(self.status(f"web-{n}").startswith("UP") for n in (1, 2, 3)), "all servers are up")
+
+
+class _Server(ThreadingTCPServer):
+    daemon_threads = True
+
+
+class _Silent(BaseRequestHandler):
+    def handle(self) -> None:
+        with suppress(OSError):  # a health check hangs up hard
+            while self.request.recv(4096):
+                pass
+
+
+@pytest.fixture(scope="module")
+def started(children: Children, ground: Path) -> Iterator[LoadBalancer]:
+    folder = ground / "haproxy"
+    folder.mkdir()
+    servers = {f"web-{number}": _Server(("127.0.0.1", 0), _Silent) for number in (1, 2, 3)}
+    for server in servers.values():
+        Thread(target=server.serve_forever, daemon=True).start()
+    yield LoadBalancer(children, folder, {name: server.server_address[1] for name, server in servers.items()})
+    for server in servers.values():
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def balancer(started: LoadBalancer) -> LoadBalancer:
+    started.reset()
+    return started
+
+
+def test_weights_are_set_once_and_only_those_named(balancer: LoadBalancer, tmp_path: Path) -> None:
+    wanted = {"web-1": 50, "web-2": 0}
+    only_looks_in_check_mode("set_weights.yml", tmp_path, {**balancer.given, "lb_weights": wanted})
+    assert balancer.weights() == ["100", "100", "100"]
+    does_its_work_once("set_weights.yml", tmp_path, {**balancer.given, "lb_weights": wanted})
+    assert balancer.weights() == ["50", "0", "100"]
+
+
+def test_weights_of_a_rebalancing_go_first_and_are_scaled(balancer: LoadBalancer, tmp_path: Path) -> None:
+    shares = [{"name": "alpha", "value": 1000}, {"name": "web-2", "value": 500.0}, {"name": "web-3", "value": "0.5"}]
+    played = play(
+        "set_weights.yml",
+        tmp_path,
+        {**balancer.given, "lb_weights": {"web-1": 7}, "haproxy_servers": {"alpha": "web-1"}},
+        bsm={"weights": shares},
+        run=(3, 1),
+    )
+    assert played.succeeded, played.output
+    assert balancer.weights() == ["256", "128", "1"]
+
+
+def test_weights_that_would_stop_all_requests_or_make_no_sense_are_refused(
+    balancer: LoadBalancer, tmp_path: Path
+) -> None:
+    balancer.say("set server web/web-3 state maint")
+    said = refusals(
+        "set_weights.yml",
+        tmp_path,
+        {**balancer.given, "lb_weights": {"web-1": 0, "web-2": 0}},
+        {**balancer.given, "lb_weights": {"web-1": 10, "web-9": 10}},
+        {**balancer.given, "haproxy_backend": "shop", "lb_weights": {"web-1": 10}},
+        {**balancer.given, "lb_weights": {"web-1": -1}},
+        {**balancer.given, "lb_weights": {"web-1; shutdown sessions server web/web-1": 1}},
+        {**balancer.given, "lb_weights": {}},
+        {"lb_weights": {"web-1": 1}},
+        {"haproxy_socket": "/nowhere", "haproxy_backend": "web", "lb_weights": {"web-1": 1}},
+    )
+    assert [message for message in said if "set_weights.yml needs" in message] == said[3:7]
+    assert balancer.weights() == ["100", "100", "100"]
+
+
+def test_a_drained_server_gets_no_new_connection_until_it_is_undrained(balancer: LoadBalancer, tmp_path: Path) -> None:
+    given = {**balancer.given, "lb_manager": "haproxy", "lb_backend": "web-1"}
+    only_looks_in_check_mode("drain_backend.yml", tmp_path, given)
+    assert balancer.status("web-1").startswith("UP")
+    does_its_work_once("drain_backend.yml", tmp_path, given)
+    assert balancer.status("web-1").startswith("DRAIN")
+    only_looks_in_check_mode("undrain_backend.yml", tmp_path, given)
+    assert balancer.status("web-1").startswith("DRAIN")
+    does_its_work_once("undrain_backend.yml", tmp_path, given)
+    assert balancer.status("web-1").startswith("UP")
+
+
+def test_draining_waits_for_requests_under_way(balancer: LoadBalancer, tmp_path: Path) -> None:
+    given = {**balancer.given, "lb_manager": "haproxy", "lb_backend": "web-1", "lb_drain_wait": 1}
+    for other in ("web-2", "web-3"):
+        balancer.say(f"set server web/{other} weight 0")
+    with closing(socket.create_connection(("127.0.0.1", balancer.port))) as request:
+        request.sendall(b"a request that takes its time")
+        wait_until(lambda: "web-1" in balancer.say("show sess"), "the request is under way")
+        balancer.say("set server web/web-2 weight 100")
+        assert not play("drain_backend.yml", tmp_path, given).succeeded
+        assert balancer.status("web-1").startswith("DRAIN")
+    ended = play("drain_backend.yml", tmp_path, given)
+    assert (ended.succeeded, ended.changed) == (True, 0), ended.output
+
+
+def test_the_last_server_is_never_drained_and_a_maintenance_never_ended(balancer: LoadBalancer, tmp_path: Path) -> None:
+    for other in ("web-2", "web-3"):
+        balancer.say(f"set server web/{other} state maint")
+    given = {**balancer.given, "lb_manager": "haproxy", "lb_backend": "web-1"}
+    last = play("drain_backend.yml", tmp_path, given)
+    assert not last.succeeded
+    assert "web-1 is the last server of backend web that gets requests" in last.output
+    assert balancer.status("web-1").startswith("UP")
+    held = play("undrain_backend.yml", tmp_path, {**given, "lb_backend": "web-2"})
+    assert not held.succeeded
+    assert "web-2 is in maintenance in backend web" in held.output
+    assert balancer.status("web-2").startswith("MAINT")
