@@ -66,10 +66,7 @@ def _inventory(layout: Layout) -> str:
         f'    standby_role_command: {ask}, "select pg_is_in_recovery()"]',
         f'    standby_promote_command: {ask}, "select pg_promote()"]',
         "  children:",
-        *(
-            f"    {name}: {{hosts: {{{', '.join(f'{host}: {{}}' for host in hosts)}}}}}"
-            for name, hosts in groups.items()
-        ),
+        *(f"    {name}: {{hosts: {{{hosts}}}}}" for name, hosts in groups.items()),
     ]
     return "\n".join(lines) + "\n"
 
