@@ -205,7 +205,7 @@ async def load(port: int, per_post: int, *, wrapped: bool) -> float:
     return count * per_post / (time.perf_counter() - begin)
 
 
-async def send(port: int, bodies: list[bytes]) -> None:
+async def send(port: int, bodies: list[bytes], *, connections: int = CONNECTIONS) -> None:
     waiting = iter(bodies)
 
     async def connection() -> None:
@@ -219,7 +219,7 @@ async def send(port: int, bodies: list[bytes]) -> None:
             await reader.readexactly(int(length.split(b":")[1]))
         writer.close()
 
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(connection() for _ in range(connections)))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,7 @@ class LocalDatabase:
             return [rows.run_row(run) for run in reversed(found)]
         bundle, evaluation = self._evaluated()
         if kind == "alerts":
-            return rows.alert_rows(evaluation)
+            return rows.alert_rows(evaluation, 0, len(evaluation.situation.alerts))
         make = rows.service_rows if kind == "services" else rows.component_rows
         return make(bundle, evaluation)
 

@@ -35,14 +35,12 @@ class Alert:
     starts_at: datetime
     ends_at: datetime | None = None
     received_at: datetime
+    key: AlertKey = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         aware(self.starts_at, "starts_at")
         aware(self.received_at, "received_at")
-
-    @property
-    def key(self) -> AlertKey:
-        return AlertKey(self.source, self.fingerprint)
+        object.__setattr__(self, "key", AlertKey(self.source, self.fingerprint))
 
     @property
     def name(self) -> str:
@@ -50,8 +48,13 @@ class Alert:
 
     @property
     def severity(self) -> str:
-        return self.labels.get("severity", "").lower()
+        return severity_of(self.labels)
 
     @property
     def is_firing(self) -> bool:
         return self.status is AlertStatus.FIRING
+
+
+def severity_of(labels: Mapping[str, str]) -> str:
+    """The severity that the labels name, in small letters; empty when they name none."""
+    return labels.get("severity", "").lower()

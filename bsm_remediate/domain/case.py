@@ -78,6 +78,7 @@ class Case:
     component: Component
     policy: Policy
     signals: tuple[Signal, ...]
+    """The earliest first."""
     alternative_index: int
     mode: Mode
     """The strictest of policy, alternative and this engine's cap."""
@@ -103,7 +104,7 @@ class Case:
 
     @property
     def newest_since(self) -> datetime:
-        return max(signal.since for signal in self.signals)
+        return self.signals[-1].since
 
     @property
     def episode(self) -> Episode | None:
@@ -126,7 +127,7 @@ class Case:
             verdict=verdict,
             reason=reason,
             alternative=self.alternative_index,
-            alerts=tuple(sorted({signal.alert.key for signal in self.signals})),
+            alerts=tuple(signal.alert.key for signal in self.signals),
         )
 
 

@@ -5,16 +5,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from functools import reduce
+from itertools import chain, groupby
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.assessment import assess
+from bsm_remediate.domain.board import Board, Heard
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.case import Case, Scene, touched_by
-from bsm_remediate.domain.classify import Classifier, Reading
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.episode import Episode, latest_episodes
@@ -29,7 +30,7 @@ from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.domain.state import State
+from bsm_remediate.domain.state import State, worse
 from bsm_remediate.errors import InvalidExpression
 
 
@@ -47,68 +48,71 @@ class Evaluation:
     """Alerts that fit nothing, with the reason."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Speakers:
+    """Which policies speak about one component, and by which of its signals."""
+
+    heard: Heard
+    assume: Mode | None
+    chosen: tuple[tuple[Policy, tuple[Signal, ...]], ...]
+    settled: tuple[Decision, ...]
+
+
 class Evaluator:
     """Evaluates situations under one bundle; what it compiles and remembers is a cache, never a memory of the past."""
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self.rollup = RollUp(bundle.service_map)
-        self._classifier = Classifier(bundle)
+        self._board = Board(bundle)
+        self._speakers: dict[NodeId, _Speakers] = {}
         self._on_host: dict[str, list[NodeId]] = {}
         for component in bundle.service_map.components.values():
             self._on_host.setdefault(component.host, []).append(component.id)
 
     def evaluate(self, situation: Situation) -> Evaluation:
         """Everything that follows from `situation`."""
-        readings = self._classifier.read(situation.alerts)
+        heard = self._board.read(situation.alerts, situation.last_seen, situation.at)
         episodes = latest_episodes(situation.runs)
-        signals = self._signals(readings, situation)
-        own = self._own_states(signals, readings, situation, episodes)
-        by_component: dict[NodeId, list[Signal]] = defaultdict(list)
-        for signal in signals:
-            by_component[signal.component].append(signal)
-        impact = assess(self.bundle, self.rollup, own=own, signals=by_component, at=situation.at, goal=situation.goal)
-        scene = self._scene(situation, impact, episodes, signals)
-        candidates, settled = self._decide_all(scene, by_component)
-        unmapped = tuple((one.alert, one.mapped.reason) for one in readings if one.mapped.reason)
-        settled += [_unmapped(alert, reason) for alert, reason in unmapped]
+        own = self._own_states(heard, situation, episodes)
+        signals = {node: one.signals for node, one in heard.items()}
+        impact = assess(self.bundle, self.rollup, own=own, signals=signals, at=situation.at, goal=situation.goal)
+        scene = self._scene(situation, impact, episodes, heard.values())
+        candidates, settled = self._decide_all(scene, heard)
+        unmapped = self._board.unmapped
+        settled += [one.decision for one in unmapped]
         decisions = [*(one.decision for one in candidates), *settled]
         held = [one for one in decisions if not one.verdict.is_planned and one.verdict not in _NOT_HELD]
-        plan = make_plan(scene, candidates, held=held, unmapped=[alert for alert, _ in unmapped])
+        plan = make_plan(scene, candidates, held=held, unmapped=[one.alert for one in unmapped])
         return Evaluation(
             situation=situation,
-            signals=tuple(signals),
+            signals=tuple(chain.from_iterable(signals.values())),
             impact=impact,
             decisions=tuple(decisions),
             plan=plan,
-            unmapped=unmapped,
+            unmapped=tuple((one.alert, one.decision.reason) for one in unmapped),
         )
 
     # --- states ----------------------------------------------------------------------------------------------------
 
-    def _signals(self, readings: Iterable[Reading], situation: Situation) -> list[Signal]:
-        return [
-            signal
-            for reading in readings
-            for signal in reading.signals(self._classifier.current_state(reading, situation.last_seen, situation.at))
-        ]
-
     def _own_states(
         self,
-        signals: Iterable[Signal],
-        readings: Iterable[Reading],
+        heard: Mapping[NodeId, Heard],
         situation: Situation,
         episodes: Mapping[tuple[NodeId, PolicyId], Episode],
     ) -> dict[NodeId, State]:
         """The worst of what is said about each component, of reports on services, and of what was stated outright."""
         own: dict[NodeId, State] = dict(situation.stated)
-        for signal in signals:
-            if signal.sets is not State.OK and not _is_mended(signal, episodes, situation.at):
-                own[signal.component] = _worse(own.get(signal.component), signal.sets)
-        for reading in readings:
-            target = reading.mapped.service
-            if target is not None and reading.sets is not State.OK:
-                own[target.node] = _worse(own.get(target.node), reading.sets)
+        worked_on = {node for node, _ in episodes}
+        for node, said in heard.items():
+            state = said.worst
+            if node in worked_on:
+                states = [one.sets for one in said.signals if not _is_mended(one, episodes, situation.at)]
+                state = reduce(worse, states, State.OK)
+            if state is not State.OK:
+                own[node] = worse(own.get(node, State.OK), state)
+        for node, state in self._board.reports.values():
+            own[node] = worse(own.get(node, State.OK), state)
         return own
 
     def _scene(
@@ -116,7 +120,7 @@ class Evaluator:
         situation: Situation,
         impact: Impact,
         episodes: Mapping[tuple[NodeId, PolicyId], Episode],
-        signals: Sequence[Signal],
+        heard: Iterable[Heard],
     ) -> Scene:
         runs_of = {run.component: run for run in situation.runs if run.state.holds_locks}
         return Scene(
@@ -125,20 +129,16 @@ class Evaluator:
             situation=situation,
             impact=impact,
             episodes=episodes,
-            storm=self._storm(signals),
+            storm=self._storm(heard),
             disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),
             runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
         )
 
-    def _storm(self, signals: Iterable[Signal]) -> str:
+    def _storm(self, heard: Iterable[Heard]) -> str:
         """Whether more components than the limit began to signal within its time; it lasts while those signals do."""
         limit = self.bundle.settings.storm
         number_of_all = len(self.bundle.service_map.components)
-        onsets: dict[NodeId, datetime] = {}
-        for signal in signals:
-            if signal.sets is not State.OK:
-                onsets[signal.component] = min(onsets.get(signal.component, signal.since), signal.since)
-        begun = sorted(onsets.values())
+        begun = sorted(one.onset for one in heard if one.onset is not None)
         first = most = 0
         for last, onset in enumerate(begun):
             while onset - begun[first] > limit.within:
@@ -151,24 +151,40 @@ class Evaluator:
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
-    def _decide_all(
-        self, scene: Scene, by_component: Mapping[NodeId, Sequence[Signal]]
-    ) -> tuple[list[Candidate], list[Decision]]:
+    def _decide_all(self, scene: Scene, heard: Mapping[NodeId, Heard]) -> tuple[list[Candidate], list[Decision]]:
         candidates: list[Candidate] = []
         settled: list[Decision] = []
-        for component in sorted(by_component):
-            chosen: dict[PolicyId, list[Signal]] = defaultdict(list)
-            for signal in by_component[component]:
-                policies = self._who_speaks(scene, signal)
-                if isinstance(policies, Decision):
-                    settled.append(policies)
-                    continue
-                for policy in policies:
-                    chosen[policy.id].append(signal)
-            for policy_id in sorted(chosen):
-                case = self._case(scene, component, self.bundle.policies[policy_id], chosen[policy_id])
+        self._speakers = {node: one for node, one in self._speakers.items() if heard.get(node) is one.heard}
+        for component in sorted(heard):
+            speakers = self._speakers_on(scene, component, heard[component])
+            settled += speakers.settled
+            for policy, signals in speakers.chosen:
+                case = self._case(scene, component, policy, signals)
                 candidates.append(Candidate(case=case, decision=decide(case)))
         return candidates, settled
+
+    def _speakers_on(self, scene: Scene, component: NodeId, heard: Heard) -> _Speakers:
+        """Which policies speak about `component`; remembered while nothing changes there and none has a condition."""
+        known = self._speakers.get(component)
+        if known is not None and known.assume is scene.situation.assume and not heard.is_conditional:
+            return known
+        chosen: dict[PolicyId, list[Signal]] = defaultdict(list)
+        settled: list[Decision] = []
+        for signal in heard.signals:
+            policies = self._who_speaks(scene, signal)
+            if isinstance(policies, Decision):
+                settled.append(policies)
+                continue
+            for policy in policies:
+                chosen[policy.id].append(signal)
+        found = _Speakers(
+            heard=heard,
+            assume=scene.situation.assume,
+            chosen=tuple((self.bundle.policies[one], tuple(chosen[one])) for one in sorted(chosen)),
+            settled=tuple(settled),
+        )
+        self._speakers[component] = found
+        return found
 
     def _who_speaks(self, scene: Scene, signal: Signal) -> list[Policy] | Decision:
         """The one policy that decides about `signal`, with the shadows beside it; or why there is none."""
@@ -213,10 +229,10 @@ class Evaluator:
         except InvalidExpression:
             return False  # a value of the wrong kind, say a text where a number is compared: nothing is done about it
 
-    def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: Sequence[Signal]) -> Case:
+    def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: tuple[Signal, ...]) -> Case:
         component = self.bundle.service_map.components[node]
         episode = scene.episodes.get((node, policy.id))
-        newest = max(signal.since for signal in signals)
+        newest = signals[-1].since
         index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
         alternative = policy.do[min(index, len(policy.do) - 1)]
         stance = self._stance(scene, policy)
@@ -225,7 +241,7 @@ class Evaluator:
             scene=scene,
             component=component,
             policy=policy,
-            signals=tuple(signals),
+            signals=signals,
             alternative_index=index,
             mode=mode,
             touched=touched_by(policy, alternative, component, self._on_host),
@@ -233,11 +249,6 @@ class Evaluator:
 
 
 _NOT_HELD = frozenset({Verdict.UNMAPPED, Verdict.SHADOW})
-_WORSE = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.DOWN: 3, State.MAINTENANCE: 4}
-
-
-def _worse(known: State | None, another: State) -> State:
-    return another if known is None or _WORSE[another] > _WORSE[known] else known
 
 
 def _is_mended(signal: Signal, episodes: Mapping[tuple[NodeId, PolicyId], Episode], now: datetime) -> bool:
@@ -263,10 +274,6 @@ def _settled(signal: Signal, policy: PolicyId | None, verdict: Verdict, reason: 
     return Decision(
         component=signal.component, policy=policy, verdict=verdict, reason=reason, alerts=(signal.alert.key,)
     )
-
-
-def _unmapped(alert: Alert, reason: str) -> Decision:
-    return Decision(component=None, policy=None, verdict=Verdict.UNMAPPED, reason=reason, alerts=(alert.key,))
 
 
 def _name(signal: Signal) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
@@ -50,16 +51,16 @@ class Mapper:
                 return self._by_policy(policy, labels)
         matched = self._by_match.matching(labels)
         if matched:
-            return Mapped(components=tuple(Target(node=one, how=f"match of {one}") for one in matched))
+            return Mapped(components=tuple(Target(node=one, how=intern(f"match of {one}")) for one in matched))
         named = [(label, labels[label]) for label in self._settings.component_labels if labels.get(label)]
-        if self._is_about_something_else(labels):
+        if self._settings.not_about and self._is_about_something_else(labels):
             named = [(label, value) for label, value in named if label not in _PLACES]
         return self._by_labels(named)
 
     def _by_policy(self, policy: Policy, labels: Mapping[str, str]) -> Mapped:
         wanted = policy.component(labels) if policy.component is not None else ""
         if wanted in self._components:
-            return Mapped(components=(Target(node=NodeId(wanted), how=f"component of policy {policy.id}"),))
+            return Mapped(components=(Target(node=NodeId(wanted), how=intern(f"component of policy {policy.id}")),))
         return Mapped(reason=f"policy {policy.id} says component '{wanted}', and there is none of that id")
 
     def _is_about_something_else(self, labels: Mapping[str, str]) -> bool:
@@ -69,15 +70,17 @@ class Mapper:
         for label, value in named:
             for text in _spellings(label, value):
                 if text in self._components:
-                    return Mapped(components=(Target(node=NodeId(text), how=f"label {label}={value}"),))
+                    return Mapped(components=(Target(node=NodeId(text), how=intern(f"label {label}={value}")),))
                 if text in self._services:
-                    return Mapped(service=Target(node=NodeId(text), how=f"label {label}={value}"))
+                    return Mapped(service=Target(node=NodeId(text), how=intern(f"label {label}={value}")))
         for label, value in named:
             for text in _spellings(label, value):
                 if text in self._by_alias:
                     found = self._by_alias[text]
                     return Mapped(
-                        components=tuple(Target(node=one, how=f"alias {text} of {one}, label {label}") for one in found)
+                        components=tuple(
+                            Target(node=one, how=intern(f"alias {text} of {one}, label {label}")) for one in found
+                        )
                     )
         return self._by_hosts(named)
 
@@ -92,7 +95,7 @@ class Mapper:
                         return Mapped(reason=f"ambiguous: host {text} runs {names}; mark one `host_level: true`")
                     there = levels
                 if there:
-                    return Mapped(components=(Target(node=there[0], how=f"host {text}, label {label}"),))
+                    return Mapped(components=(Target(node=there[0], how=intern(f"host {text}, label {label}")),))
         if not named:
             return Mapped(reason="no label names a component")
         values = ", ".join(f"{label}={value}" for label, value in named[:5])

@@ -14,8 +14,8 @@ from bsm_remediate.domain.matcher import Matcher, MatchOperator
 
 Item = TypeVar("Item")
 
-_MEMORY = 20_000
-"""Label sets, and values per expression, that are remembered; then it begins anew, so memory stays flat in a storm."""
+_MEMORY = 2_000
+"""Values per expression that are remembered; then it begins anew, so memory stays flat in a storm."""
 
 
 class _Remembered:
@@ -38,6 +38,10 @@ class _Remembered:
         return answer
 
 
+_Entry = tuple[int, tuple[Item], tuple[Matcher | _Remembered, ...]]
+"""Place, the item (as the answer where it matches alone), what is left to ask."""
+
+
 class MatchIndex(Generic[Item]):
     """Items by their matchers; an item without any matcher never matches."""
 
@@ -45,39 +49,38 @@ class MatchIndex(Generic[Item]):
         entries = [(item, matchers) for item, matchers in items if matchers]
         shared: dict[str, _Remembered] = {}
         commonness = Counter((m.label, m.value) for _, matchers in entries for m in matchers if _is_indexable(m))
-        self._filed: dict[tuple[str, str], list[tuple[int, Item, tuple[_Remembered, ...]]]] = {}
-        self._unfiled: list[tuple[int, Item, tuple[_Remembered, ...]]] = []
+        self._filed: dict[tuple[str, str], list[_Entry[Item]]] = {}
+        self._unfiled: list[_Entry[Item]] = []
         for place, (item, matchers) in enumerate(entries):
             rarest = min(
                 (m for m in matchers if _is_indexable(m)),
                 key=lambda m: commonness[m.label, m.value],
                 default=None,
             )
-            rest = tuple(shared.setdefault(str(m), _Remembered(m)) for m in matchers if m is not rarest)
+            rest = tuple(
+                m if m.pattern is None else shared.setdefault(str(m), _Remembered(m))
+                for m in matchers
+                if m is not rarest
+            )
             if rarest is None:
-                self._unfiled.append((place, item, rest))
+                self._unfiled.append((place, (item,), rest))
             else:
-                self._filed.setdefault((rarest.label, rarest.value), []).append((place, item, rest))
+                self._filed.setdefault((rarest.label, rarest.value), []).append((place, (item,), rest))
         self._labels = frozenset(label for label, _ in self._filed)
-        self._known: dict[frozenset[tuple[str, str]], tuple[Item, ...]] = {}
 
     def matching(self, labels: Mapping[str, str]) -> tuple[Item, ...]:
         """The items all of whose matchers fit `labels`, in the order in which they were given."""
-        key = frozenset(labels.items())
-        known = self._known.get(key)
-        if known is None:
-            if len(self._known) >= _MEMORY:
-                self._known.clear()
-            known = self._known[key] = self._search(labels)
-        return known
-
-    def _search(self, labels: Mapping[str, str]) -> tuple[Item, ...]:
+        if not self._labels and not self._unfiled:
+            return ()
         candidates = list(self._unfiled)
-        for label in self._labels & labels.keys():
-            candidates.extend(self._filed.get((label, labels[label]), ()))
-        found = [(place, item) for place, item, rest in candidates if all(m.matches(labels) for m in rest)]
-        found.sort(key=lambda one: one[0])
-        return tuple(item for _, item in found)
+        for label in self._labels:
+            value = labels.get(label)
+            if value is not None:
+                candidates.extend(self._filed.get((label, value), ()))
+        found = [(place, alone) for place, alone, rest in candidates if all(m.matches(labels) for m in rest)]
+        if len(found) == 1:
+            return found[0][1]  # one tuple for all that match it alone, as nearly everything does
+        return tuple(alone[0] for _, alone in sorted(found, key=lambda one: one[0]))
 
 
 def _is_indexable(matcher: Matcher) -> bool:

@@ -24,6 +24,14 @@ AT_BEST: dict[State, Level] = {**LEVEL_OF, State.UNKNOWN: 0, State.MAINTENANCE: 
 """Levels if the unknown turns out well; what is in maintenance doesn't serve."""
 AT_WORST: dict[State, Level] = {**AT_BEST, State.UNKNOWN: 2}
 
+_WORSE = {State.OK: 0, State.UNKNOWN: 1, State.DEGRADED: 2, State.DOWN: 3, State.MAINTENANCE: 4}
+
+
+def worse(one: State, other: State) -> State:
+    """Of two things said about one, what counts: maintenance is an order, and a failure is surer than not to know."""
+    return other if _WORSE[other] > _WORSE[one] else one
+
+
 SEVERITY_STATE: dict[str, State] = {
     **dict.fromkeys(("critical", "page", "error", "high", "disaster", "down"), State.DOWN),
     **dict.fromkeys(("warning", "minor", "medium", "low"), State.DEGRADED),

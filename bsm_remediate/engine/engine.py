@@ -201,6 +201,7 @@ class Engine:
     def _read_all(self) -> None:
         """What the store says, mended by what the sources list."""
         watchdog = self.bundle.settings.watchdog
+        self._picture.watch(watchdog.alertname if watchdog is not None else "")
         beat = min(EVERY, watchdog.within / 4) if watchdog is not None else EVERY
         self._picture.refresh(self._clock.now(), last_seen_every=beat)
         if self._monitoring.refresh(self._store, self._picture, touched_within=beat):

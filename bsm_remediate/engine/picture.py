@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
@@ -21,6 +21,8 @@ class Picture:
         self._last_seen: Mapping[AlertKey, datetime] = {}
         self._last_seen_at: datetime | None = None
         self._alerts: tuple[Alert, ...] | None = ()
+        self._watched = ""
+        self._heartbeats: dict[AlertKey, Alert] = {}
 
     def refresh(self, now: datetime, *, last_seen_every: timedelta = timedelta(seconds=60)) -> bool:
         """Take over what changed in the store; says whether anything did."""
@@ -44,6 +46,21 @@ class Picture:
             self._firing[alert.key] = alert
         else:
             self._firing.pop(alert.key, None)
+        if self._watched:
+            self._heartbeats.pop(alert.key, None)
+            if alert.is_firing and alert.name == self._watched:
+                self._heartbeats[alert.key] = alert
+
+    def watch(self, alertname: str) -> None:
+        """Alerts of that name are the heartbeat; empty: there is none."""
+        if alertname != self._watched:
+            self._watched = alertname
+            self._heartbeats = {key: alert for key, alert in self._firing.items() if alert.name == alertname}
+
+    @property
+    def heartbeats(self) -> Collection[Alert]:
+        """The firing alerts with the name that is watched."""
+        return self._heartbeats.values()
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
@@ -58,10 +75,6 @@ class Picture:
     def firing(self, keys: Iterable[AlertKey]) -> tuple[Alert, ...]:
         """Those of `keys` that fire."""
         return tuple(alert for key in keys if (alert := self._firing.get(key)) is not None)
-
-    def alerts_called(self, alertname: str) -> tuple[Alert, ...]:
-        """Firing alerts with that `alertname`."""
-        return tuple(alert for alert in self.alerts if alert.name == alertname)
 
     def named(self, name: str) -> tuple[Alert, ...]:
         """Firing alerts called so: by their fingerprint, or by `source:fingerprint` as listings give it."""

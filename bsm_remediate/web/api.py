@@ -116,12 +116,16 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return live.evaluation
 
     def listing(rows: list[Row], cursor: int, limit: int) -> dict[str, Any]:
-        following = cursor + limit
-        return {"items": rows[cursor:following], "next": str(following) if following < len(rows) else None}
+        return page(rows[cursor : cursor + limit], cursor + limit, len(rows))
+
+    def page(rows: list[Row], following: int, number: int) -> dict[str, Any]:
+        return {"items": rows, "next": str(following) if following < number else None}
 
     @api.get("/api/v1/alerts", dependencies=guarded)
     def alerts(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
-        return listing(alert_rows(evaluation()), cursor, limit)
+        found = evaluation()
+        rows = alert_rows(found, cursor, limit)
+        return page(rows, cursor + limit, len(found.situation.alerts))
 
     @api.get("/api/v1/services", dependencies=guarded)
     def services(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:

@@ -17,14 +17,16 @@ from bsm_remediate.domain.run import Run
 Row = dict[str, Json]
 
 
-def alert_rows(evaluation: Evaluation) -> list[Row]:
-    """Every alert that fires, newest first, with what was decided about it."""
-    decided: dict[AlertKey, list[Decision]] = defaultdict(list)
+def alert_rows(evaluation: Evaluation, first: int, limit: int) -> list[Row]:
+    """Alerts that fire, newest first, `limit` of them from the place `first` on, with what was decided about each."""
+    alerts = sorted(evaluation.situation.alerts, key=lambda alert: alert.starts_at, reverse=True)
+    page = alerts[first : first + limit]
+    decided: dict[AlertKey, list[Decision]] = {alert.key: [] for alert in page}
     for decision in evaluation.decisions:
         for key in decision.alerts:
-            decided[key].append(decision)
-    alerts = sorted(evaluation.situation.alerts, key=lambda alert: alert.starts_at, reverse=True)
-    return [_alert(alert, decided[alert.key]) for alert in alerts]
+            if key in decided:
+                decided[key].append(decision)
+    return [_alert(alert, decided[alert.key]) for alert in page]
 
 
 def _alert(alert: Alert, decisions: list[Decision]) -> Row:

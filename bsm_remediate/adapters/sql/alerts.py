@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
+from sys import intern
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from bsm_remediate.adapters.sql.packed import PackedTexts
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.ports import Accepted
@@ -141,11 +143,11 @@ def _time(seconds: float) -> datetime:
 def _alert(row: Any) -> Alert:
     _, source, print_, status, labels, annotations, starts_at, ends_at, received_at = row
     return Alert(
-        source=source,
+        source=intern(source),
         fingerprint=Fingerprint(print_),
         status=AlertStatus(status),
-        labels=orjson.loads(labels),
-        annotations=orjson.loads(annotations),
+        labels=PackedTexts(labels),
+        annotations=PackedTexts(annotations),
         starts_at=_time(starts_at),
         ends_at=_time(ends_at) if ends_at is not None else None,
         received_at=_time(received_at),

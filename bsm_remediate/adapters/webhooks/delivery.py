@@ -52,17 +52,22 @@ def parse(raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise MalformedAlerts(f"the body is no JSON: {error}") from error
-    # PostgreSQL refuses NUL, and a C argument ends there
-    return _without_nul(value, 0) if b"\\u0000" in raw else value
+    if b"\\u0000" not in raw:
+        return value
+    try:
+        # PostgreSQL refuses NUL, and a C argument ends there
+        return _without_nul(value)
+    except RecursionError:
+        raise MalformedAlerts("the body is nested too deep") from None
 
 
-def _without_nul(value: Any, depth: int) -> Any:
+def _without_nul(value: Any) -> Any:
     if isinstance(value, str):
         return value.replace("\0", "�")
     if isinstance(value, list):
-        return [_without_nul(one, depth + 1) for one in value]
+        return [_without_nul(one) for one in value]
     if isinstance(value, dict):
-        return {_without_nul(key, depth): _without_nul(one, depth + 1) for key, one in value.items()}
+        return {_without_nul(key): _without_nul(one) for key, one in value.items()}
     return value
 
 
@@ -155,6 +160,11 @@ def collect(listed: list[Any], pointer: str, read: Callable[[Any, str], Alert]) 
             delivery.alerts.append(read(one, f"{pointer}/{number}"))
         except MalformedAlerts as error:
             delivery.rejected.append(Rejection(field=error.field, message=str(error)))
+    return require_some(delivery)
+
+
+def require_some(delivery: Delivery) -> Delivery:
+    """`delivery`, unless nothing in it is good. Raises `MalformedAlerts` for the first bad alert."""
     if delivery.rejected and not delivery.alerts:
         first = delivery.rejected[0]
         raise MalformedAlerts(first.message, field=first.field)

@@ -1,0 +1,154 @@
+"""The board: what all firing alerts say, by component. It is kept up alert by alert, so that looking again costs what
+changed, not what fires.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.classify import Classifier
+from bsm_remediate.domain.decision import Decision, Verdict
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.signal import Signal
+from bsm_remediate.domain.state import State, worse
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Heard:
+    """What is said about one component."""
+
+    signals: tuple[Signal, ...]
+    """The earliest first."""
+    worst: State
+    onset: datetime | None
+    """Since when anything is wrong by them; None when nothing is."""
+    is_conditional: bool
+    """Whether a policy with a condition (`when`) is among theirs."""
+    good_until: datetime
+    """While no alert changes it stays so until then: one of them becomes stale."""
+    leans_on_repeats: bool
+    """Whether one is only kept from being stale by its last repeat."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unmapped:
+    """An alert that fits nothing; the decision says why."""
+
+    alert: Alert
+    decision: Decision
+
+
+class Board:
+    """The signals of the alerts that it was shown last. A cache: it says what a new one would say."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._classifier = Classifier(bundle)
+        self._timeout = bundle.settings.alert_timeout
+        self._alerts: Sequence[Alert] = ()
+        self._known: dict[AlertKey, Alert] = {}
+        self._said: dict[NodeId, dict[AlertKey, Signal]] = {}
+        self._heard: dict[NodeId, Heard] = {}
+        self._last_seen: Mapping[AlertKey, datetime] = {}
+        self._unmapped: dict[AlertKey, Unmapped] = {}
+        self.reports: dict[AlertKey, tuple[NodeId, State]] = {}
+        """Alerts about services: which, and what state they report."""
+
+    @property
+    def unmapped(self) -> list[Unmapped]:
+        """The earliest first."""
+        return sorted(self._unmapped.values(), key=lambda one: (one.alert.starts_at, one.alert.key))
+
+    def read(
+        self, alerts: Sequence[Alert], last_seen: Mapping[AlertKey, datetime], now: datetime
+    ) -> Mapping[NodeId, Heard]:
+        """What `alerts` say at `now`, by component."""
+        if alerts is not self._alerts:
+            self._take(alerts)
+        if last_seen is not self._last_seen:
+            self._last_seen = last_seen
+            self._heard = {node: heard for node, heard in self._heard.items() if not heard.leans_on_repeats}
+        for node, said in self._said.items():
+            heard = self._heard.get(node)
+            if heard is None or now > heard.good_until:
+                self._heard[node] = self._hear(said.values(), now)
+        return self._heard
+
+    # --- taking over what changed ----------------------------------------------------------------------------------
+
+    def _take(self, alerts: Sequence[Alert]) -> None:
+        current = {alert.key: alert for alert in alerts}
+        for key, alert in self._known.items():
+            if current.get(key) is not alert:
+                self._forget(alert)
+        for key, alert in current.items():
+            if self._known.get(key) is not alert:
+                self._learn(alert)
+        self._alerts, self._known = alerts, current
+
+    def _learn(self, alert: Alert) -> None:
+        reading = self._classifier.read(alert)
+        if reading.mapped.reason:
+            self._unmapped[alert.key] = Unmapped(alert=alert, decision=_unmapped(alert, reading.mapped.reason))
+        if reading.mapped.service is not None and reading.sets is not State.OK:
+            self.reports[alert.key] = (reading.mapped.service.node, reading.sets)
+        for signal in reading.signals():
+            self._said.setdefault(signal.component, {})[alert.key] = signal
+            self._heard.pop(signal.component, None)
+
+    def _forget(self, alert: Alert) -> None:
+        self._unmapped.pop(alert.key, None)
+        self.reports.pop(alert.key, None)
+        for target in self._classifier.read(alert).mapped.components:
+            said = self._said[target.node]
+            said.pop(alert.key, None)
+            self._heard.pop(target.node, None)
+            if not said:
+                del self._said[target.node]
+
+    # --- summing up ------------------------------------------------------------------------------------------------
+
+    def _hear(self, said: Iterable[Signal], now: datetime) -> Heard:
+        signals: list[Signal] = []
+        worst, onset, good_until, leans = State.OK, None, _ALWAYS, False
+        for signal in sorted(said, key=_by_onset):
+            if signal.sets is State.OK:
+                signals.append(signal)
+                continue
+            stale_after, leaning = self._stale_after(signal.alert)
+            is_stale = now > stale_after
+            signals.append(replace(signal, sets=State.UNKNOWN) if is_stale else signal)
+            # What is stale is looked at anew each time: a repeat may have come.
+            good_until = min(good_until, _NEVER if is_stale else stale_after)
+            leans = leans or leaning
+            onset = signal.since if onset is None else onset
+            worst = worse(worst, signals[-1].sets)
+        return Heard(
+            signals=tuple(signals),
+            worst=worst,
+            onset=onset,
+            is_conditional=any(policy.when is not None for signal in signals for policy in signal.policies),
+            good_until=good_until,
+            leans_on_repeats=leans,
+        )
+
+    def _stale_after(self, alert: Alert) -> tuple[datetime, bool]:
+        """Until when it counts though it neither repeats nor resolves (DESIGN 5.6), and whether by a repeat."""
+        repeated = self._last_seen.get(alert.key)
+        leans = repeated is not None and repeated > alert.received_at
+        seen = repeated if leans and repeated is not None else alert.received_at
+        return seen + self._timeout, leans
+
+
+def _unmapped(alert: Alert, reason: str) -> Decision:
+    return Decision(component=None, policy=None, verdict=Verdict.UNMAPPED, reason=reason, alerts=(alert.key,))
+
+
+def _by_onset(signal: Signal) -> tuple[datetime, AlertKey]:
+    return signal.since, signal.alert.key
