@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-from bsm_remediate.adapters.webhooks.alertmanager import read_alertmanager
-from bsm_remediate.adapters.webhooks.delivery import Source
-from bsm_remediate.adapters.webhooks.generic import read_generic
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-SOURCES: dict[str, Source] = {"alertmanager": read_alertmanager, "generic": read_generic}
+from bsm_remediate.adapters.webhooks import cloudwatch, pagerduty
+from bsm_remediate.adapters.webhooks.alertmanager import read_alertmanager, read_body
+from bsm_remediate.adapters.webhooks.datadog import DATADOG
+from bsm_remediate.adapters.webhooks.delivery import Source, parse
+from bsm_remediate.adapters.webhooks.field_map import FieldMap
+from bsm_remediate.adapters.webhooks.generic import read_generic, read_generic_body
+from bsm_remediate.adapters.webhooks.grafana import GRAFANA, Grafana
+from bsm_remediate.adapters.webhooks.newrelic import NEWRELIC
+from bsm_remediate.adapters.webhooks.uptime_kuma import UPTIME_KUMA
+from bsm_remediate.adapters.webhooks.zabbix import ZABBIX
+
+SOURCES: dict[str, Source] = {
+    "alertmanager": read_alertmanager,
+    "generic": read_generic,
+    "grafana": GRAFANA,
+    "zabbix": ZABBIX,
+    "datadog": DATADOG,
+    "cloudwatch": cloudwatch.CLOUDWATCH,
+    "pagerduty": pagerduty.PAGERDUTY,
+    "newrelic": NEWRELIC,
+    "uptime-kuma": UPTIME_KUMA,
+}
 """By the name in `POST /api/v1/webhooks/{source}`."""
+
+CONTENT_TYPES: dict[str, frozenset[bytes]] = {"cloudwatch": cloudwatch.CONTENT_TYPES}
+"""By kind, where a sender says something else than `application/json`."""
+
+SIGNATURES: dict[str, Callable[[Sequence[str], Mapping[bytes, bytes], bytes], bool]] = {
+    "pagerduty": pagerduty.is_signed
+}
+"""By kind: whether secrets, headers and body of a request fit."""
+
+
+def named(kind: str, name: str) -> Source:
+    """The reader of that kind for a source called `name`, so that two senders of one kind don't mix their alerts."""
+    reader = SOURCES[kind]
+    if isinstance(reader, FieldMap | Grafana):
+        return replace(reader, source=name)
+    if kind == "alertmanager":
+        return lambda raw, received_at: read_body(parse(raw), received_at, source=name)
+    return lambda raw, received_at: read_generic_body(parse(raw), received_at, source=name)

@@ -34,13 +34,13 @@ def read_alertmanager(raw: bytes, received_at: datetime) -> Delivery:
     return read_body(parse(raw), received_at)
 
 
-def read_body(body: Any, received_at: datetime, pointer: str = "") -> Delivery:
+def read_body(body: Any, received_at: datetime, pointer: str = "", source: str = NAME) -> Delivery:
     """The same, of a body already parsed, which stands at `pointer`."""
     found = require_object(body, pointer)
     if "alerts" not in found:
         raise MalformedAlerts("the member 'alerts' is missing", field=f"{pointer}/alerts")
     listed = require_list(found["alerts"], f"{pointer}/alerts")
-    delivery = collect(listed, f"{pointer}/alerts", lambda one, where: read_alert(one, received_at, where))
+    delivery = collect(listed, f"{pointer}/alerts", lambda one, where: read_alert(one, received_at, where, source))
     truncated = found.get("truncatedAlerts", 0)
     delivery.truncated = truncated if isinstance(truncated, int) else 0
     return delivery

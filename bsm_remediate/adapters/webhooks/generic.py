@@ -40,14 +40,19 @@ _KEYS = frozenset(
 
 def read_generic(raw: bytes, received_at: datetime) -> Delivery:
     """The alerts of one body. Raises `MalformedAlerts`."""
-    body = require_object(parse(raw))
+    return read_generic_body(parse(raw), received_at)
+
+
+def read_generic_body(value: Any, received_at: datetime, source: str = NAME) -> Delivery:
+    """The same, of a body already parsed."""
+    body = require_object(value)
     if "alerts" in body:
         listed = require_list(body["alerts"], "/alerts")
-        return collect(listed, "/alerts", lambda one, where: _read(one, received_at, where))
-    return Delivery(alerts=[_read(body, received_at, "")])
+        return collect(listed, "/alerts", lambda one, where: _read(one, received_at, where, source))
+    return Delivery(alerts=[_read(body, received_at, "", source)])
 
 
-def _read(one: Any, received_at: datetime, pointer: str) -> Alert:
+def _read(one: Any, received_at: datetime, pointer: str, source: str) -> Alert:
     alert = require_object(one, pointer)
     unknown = sorted(alert.keys() - _KEYS)
     if unknown:
@@ -63,7 +68,7 @@ def _read(one: Any, received_at: datetime, pointer: str) -> Alert:
     starts_at = alert.get("starts_at")
     ends_at = alert.get("ends_at")
     return Alert(
-        source=NAME,
+        source=source,
         fingerprint=Fingerprint(_text(alert, "fingerprint", pointer)[:200] or fingerprint_of(labels)),
         status=status,
         labels=labels,
