@@ -69,9 +69,9 @@ def does_its_work_once(playbook: str, folder: Path, variables: Mapping[str, obje
 
 
 def only_looks_in_check_mode(playbook: str, folder: Path, variables: Mapping[str, object], **how: Any) -> Played:
-    """Play in check mode, which must succeed and say that nothing was changed."""
+    """Play in check mode, which must succeed; whether it had an effect is for the test to see."""
     tried = play(playbook, folder, variables, check=True, **how)
-    assert (tried.succeeded, tried.changed) == (True, 0), tried.output
+    assert tried.succeeded, tried.output
     return tried
 
 
