@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, Settings, read_secret, read_settings
+from bsm_remediate.config.sources import AlertmanagerSource, VendorSource
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluator
@@ -25,6 +27,7 @@ from bsm_remediate.errors import WrongUsage
 if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProject
     from bsm_remediate.adapters.webhooks.delivery import Delivery
+    from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.engine.engine import Engine, EngineOptions
     from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store
 
@@ -103,10 +106,41 @@ class Installation:
 
     @property
     def webhook_sources(self) -> Mapping[str, Callable[[bytes, datetime], Delivery]]:
-        """Whose webhooks are understood."""
-        from bsm_remediate.adapters.webhooks import SOURCES
+        """Whose webhooks are understood, by the name in their address. Raises `WrongUsage` for an unknown kind."""
+        from bsm_remediate.adapters.webhooks import SOURCES, named
+        from bsm_remediate.adapters.webhooks.field_map import FieldMap
 
-        return SOURCES
+        configured: dict[str, Callable[[bytes, datetime], Delivery]] = {}
+        for name, one in self.settings.sources.items():
+            reading = one.reading() if isinstance(one, GenericSource) else None
+            if one.kind not in SOURCES:
+                known = ", ".join(sorted(SOURCES))
+                raise WrongUsage(
+                    f"sources.{name}.kind: '{one.kind}' is none of {known}", hint="or `generic` with paths"
+                )
+            if reading is not None:
+                configured[name] = FieldMap(source=name, **reading)
+            elif one.kind != name:
+                configured[name] = named(one.kind, name)
+        return {**SOURCES, **configured}
+
+    @property
+    def webhook_terms(self) -> Mapping[str, Terms]:
+        """On what terms webhooks are taken, where they aren't the usual ones. Raises `WrongUsage`."""
+        from bsm_remediate.adapters.webhooks import SIGNATURES, TERMS
+        from bsm_remediate.adapters.webhooks.terms import USUAL
+
+        terms = dict(TERMS)
+        for name, one in self.settings.sources.items():
+            terms[name] = TERMS.get(one.kind, USUAL)
+            if isinstance(one, VendorSource) and one.secret_files:
+                if one.kind not in SIGNATURES:
+                    raise WrongUsage(f"sources.{name}.secret_files: {one.kind} doesn't sign; give it a token instead")
+                secrets = [read_secret(file) for file in one.secret_files]
+                if not all(secrets):
+                    raise WrongUsage(f"sources.{name}.secret_files: a secret is empty")
+                terms[name] = terms[name].signed(SIGNATURES[one.kind], secrets)
+        return terms
 
     def alert_sources(self) -> Sequence[AlertSource]:
         """Those whose own list is read. Raises `WrongUsage` for a secret that can't be read."""
@@ -122,6 +156,7 @@ class Installation:
                 settles_after=one.settles_after,
             )
             for name, one in self.settings.sources.items()
+            if isinstance(one, AlertmanagerSource)
         ]
 
     def read_live(self, given: str) -> Listing:
@@ -132,9 +167,8 @@ class Installation:
         if kind != "alertmanager" or not url.startswith(("http://", "https://")):
             raise WrongUsage(f"--from takes alertmanager=URL, not '{given}'")
         configured = self.settings.sources.get(kind)
-        token = (
-            configured.token_file if configured is not None and url.rstrip("/") in _stripped(configured.url) else None
-        )
+        is_ours = isinstance(configured, AlertmanagerSource) and url.rstrip("/") in _stripped(configured.url)
+        token = configured.token_file if isinstance(configured, AlertmanagerSource) and is_ours else None
         return AlertmanagerList([url], now=now, token=read_secret(token) if token is not None else "").listing()
 
     # --- acting ----------------------------------------------------------------------------------------------------

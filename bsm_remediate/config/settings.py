@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from bsm_remediate.config.sources import SourceSection, with_kinds
+from bsm_remediate.config.sources import SourceSection, key_of, with_kinds
 from bsm_remediate.errors import WrongUsage
 
 DEFAULT_CONFIG = Path("bsm-remediate.toml")
@@ -163,8 +163,9 @@ def _read_file(given: Path | None) -> FileSettings:
         raise WrongUsage(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise WrongUsage(f"{path}: {where}: {first['msg']}", hint="see the page on deployment") from error
+        raise WrongUsage(
+            f"{path}: {key_of(first['loc'])}: {first['msg']}", hint="see the page on deployment"
+        ) from error
 
 
 def _state_dir(file: FileSettings, environment: Mapping[str, str]) -> Path:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.domain.duration import parse_duration
 
 
@@ -45,7 +46,38 @@ class AlertmanagerSource(BaseModel):
     """So long after its own start it may not have heard of everything yet."""
 
 
-SourceSection = AlertmanagerSource
+class VendorSource(BaseModel):
+    """A sender whose webhooks are understood as they are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    secret_files: Annotated[list[Path], BeforeValidator(_some)] = Field(default_factory=list)
+    """Of the secrets that its signatures are made with, several while they are exchanged. With one, the signature is
+    the credential, without any a token is.
+    """
+
+
+_SHAPES = frozenset({"alertmanager", "generic"})
+
+
+def _shape(section: Any) -> str:
+    kind = section.get("kind") if isinstance(section, Mapping) else getattr(section, "kind", None)
+    return kind if isinstance(kind, str) and kind in _SHAPES else "vendor"
+
+
+SourceSection = Annotated[
+    Annotated[AlertmanagerSource, Tag("alertmanager")]
+    | Annotated[GenericSource, Tag("generic")]
+    | Annotated[VendorSource, Tag("vendor")],
+    Discriminator(_shape),
+]
+
+
+def key_of(steps: Sequence[int | str]) -> str:
+    """The key in the file that pydantic's `steps` lead to; of a source's, the third only names its shape."""
+    named = (*steps[:2], *steps[3:]) if steps[:1] == ("sources",) else steps
+    return ".".join(str(step) for step in named)
 
 
 def with_kinds(written: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from bsm_remediate.adapters.webhooks.terms import USUAL, Terms
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.errors import MalformedAlerts, StoreUnavailable
 from bsm_remediate.web.access import POST_ALERTS, Credentials
@@ -82,9 +83,11 @@ class Intake:
         commit: GroupCommit,
         rest: Asgi,
         truncated: Callable[[str], None],
+        terms: Mapping[str, Terms],
         largest_body: int = LARGEST_BODY,
     ) -> None:
         self._sources = sources
+        self._terms = terms
         self._credentials = credentials
         self._commit = commit
         self._rest = rest
@@ -109,17 +112,21 @@ class Intake:
 
     async def _take(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
-        self._authorise(headers)
         source = scope["path"][len(PREFIX) :]
+        terms = self._terms.get(source, USUAL)
+        if terms.is_signed is None:
+            self._authorise(headers)
         read = self._sources.get(source)
         if read is None:
             raise _Refusal(404, "there is no such source", sources=sorted(self._sources))
         if scope["method"] != "POST":
             raise _Refusal(405, "alerts are posted")
         kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
-        if kind != b"application/json":
+        if kind not in terms.content_types:
             raise _Refusal(415, "alerts are application/json")
         body = await self._body(headers, receive)
+        if terms.is_signed is not None and not terms.is_signed(headers, body):
+            raise _Refusal(401, "a valid signature is needed")
         try:
             received = read(body, datetime.now(UTC))
         except MalformedAlerts as error:
@@ -166,6 +173,7 @@ class Intake:
 async def _answer(send: Send, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:
     fixed = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     if status == 401:
-        fixed.append((b"www-authenticate", b"Bearer"))
+        # SNS sends the password of its address only when it is asked for one.
+        fixed.append((b"www-authenticate", b'Bearer, Basic realm="bsm-remediate"'))
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})

@@ -13,6 +13,7 @@ from types import FrameType
 
 import uvicorn
 
+from bsm_remediate.adapters.webhooks.terms import Terms
 from bsm_remediate.app import Installation, now
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
@@ -102,12 +103,21 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def build_app(live: Live, credentials: Credentials, sources: Mapping[str, ReadBody]) -> tuple[Asgi, GroupCommit]:
+def build_app(
+    live: Live, credentials: Credentials, sources: Mapping[str, ReadBody], terms: Mapping[str, Terms] | None = None
+) -> tuple[Asgi, GroupCommit]:
     """The ASGI application: webhooks first, then the API."""
     commit = GroupCommit(live.store, committed=live.wake)
     intake: Intake
     api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
-    intake = Intake(sources=sources, credentials=credentials, commit=commit, rest=api, truncated=live.read_source)
+    intake = Intake(
+        sources=sources,
+        credentials=credentials,
+        commit=commit,
+        rest=api,
+        truncated=live.read_source,
+        terms=terms if terms is not None else {},
+    )
     return intake, commit
 
 
@@ -132,13 +142,14 @@ def serve(
     """Run until SIGINT or SIGTERM. Raises `WrongUsage`, `StoreUnavailable`."""
     credentials = Credentials((token.secret.reveal(), token.role, token.name) for token in installation.settings.tokens)
     require_safe_address(host, credentials)
+    sources, terms = installation.webhook_sources, installation.webhook_terms
     listener = _listen(host, port)
     store = installation.open_store()
     with installation.lease().hold():
         engine = installation.build_engine(bundle, store, options)
         engine.recover()
         live = RunningEngine(engine, store)
-        app, commit = build_app(live, credentials, installation.webhook_sources)
+        app, commit = build_app(live, credentials, sources, terms)
         commit.start()
         live.start()
         _reload_on_hangup(live)

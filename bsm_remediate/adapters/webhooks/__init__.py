@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bsm_remediate.adapters.webhooks import cloudwatch, pagerduty
@@ -13,6 +12,7 @@ from bsm_remediate.adapters.webhooks.field_map import FieldMap
 from bsm_remediate.adapters.webhooks.generic import read_generic, read_generic_body
 from bsm_remediate.adapters.webhooks.grafana import GRAFANA, Grafana
 from bsm_remediate.adapters.webhooks.newrelic import NEWRELIC
+from bsm_remediate.adapters.webhooks.terms import Signature, Terms
 from bsm_remediate.adapters.webhooks.uptime_kuma import UPTIME_KUMA
 from bsm_remediate.adapters.webhooks.zabbix import ZABBIX
 
@@ -29,13 +29,11 @@ SOURCES: dict[str, Source] = {
 }
 """By the name in `POST /api/v1/webhooks/{source}`."""
 
-CONTENT_TYPES: dict[str, frozenset[bytes]] = {"cloudwatch": cloudwatch.CONTENT_TYPES}
-"""By kind, where a sender says something else than `application/json`."""
+TERMS: dict[str, Terms] = {"cloudwatch": Terms(content_types=cloudwatch.CONTENT_TYPES)}
+"""By kind, where they aren't the usual ones."""
 
-SIGNATURES: dict[str, Callable[[Sequence[str], Mapping[bytes, bytes], bytes], bool]] = {
-    "pagerduty": pagerduty.is_signed
-}
-"""By kind: whether secrets, headers and body of a request fit."""
+SIGNATURES: dict[str, Signature] = {"pagerduty": pagerduty.is_signed}
+"""By kind of those who sign."""
 
 
 def named(kind: str, name: str) -> Source:

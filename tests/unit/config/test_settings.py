@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bsm_remediate.app import Installation
 from bsm_remediate.config.settings import Options, Secret, Settings, read_settings
 from bsm_remediate.errors import WrongUsage
 
@@ -99,3 +103,88 @@ def test_secrets_come_from_files_and_never_show_themselves(tmp_path: Path) -> No
 def test_an_environment_that_cannot_be_used_is_wrong_usage(tmp_path: Path, environment: dict[str, str]) -> None:
     with pytest.raises(WrongUsage):
         _settings(tmp_path, environment)
+
+
+MYTOOL = """
+[sources.mytool]
+kind = "generic"
+alerts = "data.events"
+status = "state"
+firing = ["open", "Critical", 1]
+labels = {alertname = "check.name", instance = ["host.name", "host.ip"], severity = "level"}
+severities = {Fatal = "critical"}
+starts_at = "since"
+timezone = "Europe/Berlin"
+fingerprint = ["check.id", "host.name"]
+"""
+
+
+def test_a_source_is_read_by_paths_that_the_settings_name(tmp_path: Path) -> None:
+    installation = Installation(settings=_settings(tmp_path, {}, MYTOOL))
+    event = {"state": "OPEN", "check": {"name": "Disk", "id": 7}, "host": {"ip": "10.0.0.7", "name": "db-1"}}
+    event |= {"level": "FATAL", "since": "2026-01-05 09:00:00"}
+    body = json.dumps({"data": {"events": [event, {**event, "state": "fine"}]}}).encode()
+    found = installation.webhook_sources["mytool"](body, datetime(2026, 1, 6, tzinfo=UTC)).alerts
+    assert [alert.status.value for alert in found] == ["firing", "resolved"]
+    assert found[0].labels == {"alertname": "Disk", "instance": "db-1", "severity": "critical"}
+    assert found[0].starts_at == datetime(2026, 1, 5, 8, tzinfo=UTC)
+    assert found[0].source == "mytool"
+    assert found[0].key == found[1].key
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "why"),
+    [
+        ('status = "a..b"', "sources.mytool.status", "'a..b' is no path"),
+        ('labels = {severity = "level"}', "sources.mytool", "an alert needs a name"),
+        ('labels = {alertname = ["a", 5]}', "sources.mytool.labels.alertname", "must be a path"),
+        ('status = "a"', "sources.mytool", "which words of the status mean what"),
+        ('firing = ["open"]', "sources.mytool", "where the word stands"),
+        ('status = "a"\nfiring = ["open"]\nresolved = ["OPEN"]', "sources.mytool", "two things about open"),
+        ('timezone = "Mars/Olympus"', "sources.mytool.timezone", "no time zone"),
+        ('severty = "x"', "sources.mytool.severty", "not permitted"),
+        ('secret_files = "x"', "sources.mytool.secret_files", "not permitted"),
+    ],
+)
+def test_a_path_that_cannot_be_is_refused_with_file_and_key(tmp_path: Path, line: str, place: str, why: str) -> None:
+    usual = "" if line.startswith("labels") else 'labels = {alertname = "name"}\n'
+    with pytest.raises(WrongUsage) as refused:
+        _settings(tmp_path, {}, f'[sources.mytool]\nkind = "generic"\n{usual}{line}\n')
+    assert f"bsm-remediate.toml: {place}: " in str(refused.value)
+    assert why in str(refused.value)
+
+
+def test_two_senders_of_one_kind_have_names_of_their_own(tmp_path: Path) -> None:
+    toml = '[sources.zabbix-eu]\nkind = "zabbix"\n[sources.am-eu]\nkind = "alertmanager"\nurl = "http://am:9093"\n'
+    installation = Installation(settings=_settings(tmp_path, {}, toml))
+    assert {"zabbix", "zabbix-eu", "alertmanager", "am-eu"} <= installation.webhook_sources.keys()
+    assert [source.name for source in installation.alert_sources()] == ["am-eu"]
+
+
+def test_the_terms_of_a_source_go_with_its_kind(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    toml = f'[sources.sns-eu]\nkind = "cloudwatch"\n[sources.pagerduty]\nsecret_files = "{tmp_path}/secret"\n'
+    terms = Installation(settings=_settings(tmp_path, {}, toml)).webhook_terms
+    assert b"text/plain" in terms["sns-eu"].content_types
+    assert b"text/plain" in terms["cloudwatch"].content_types
+    signature = hmac.new(b"s3cret", b"body", "sha256").hexdigest().encode()
+    is_signed = terms["pagerduty"].is_signed
+    assert is_signed is not None
+    assert is_signed({b"x-pagerduty-signature": b"v1=" + signature}, b"body")
+    assert not is_signed({}, b"body")
+
+
+@pytest.mark.parametrize(
+    ("toml", "why"),
+    [
+        ("[sources.nagios]", "sources.nagios.kind: 'nagios' is none of alertmanager, cloudwatch"),
+        ('[sources.zabbix]\nsecret_files = "x"', "zabbix doesn't sign"),
+        ('[sources.pagerduty]\nsecret_files = "missing"', "missing cannot be read"),
+        ('[sources.pagerduty]\nsecret_files = "EMPTY"', "a secret is empty"),
+    ],
+)
+def test_a_source_that_cannot_be_is_refused(tmp_path: Path, toml: str, why: str) -> None:
+    (tmp_path / "empty").write_text("\n")
+    installation = Installation(settings=_settings(tmp_path, {}, toml.replace("EMPTY", str(tmp_path / "empty")) + "\n"))
+    with pytest.raises(WrongUsage, match=why):
+        assert not installation.webhook_sources or not installation.webhook_terms
