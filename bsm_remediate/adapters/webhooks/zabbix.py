@@ -11,18 +11,27 @@ from typing import Any
 from bsm_remediate.adapters.webhooks.field_map import FieldMap, at
 
 _UNRESOLVED = re.compile(r"\{[A-Z.]+\}|\*UNKNOWN\*")
-_MACROS = ("id", "status", "name")
+
+
+def _is_unresolved(value: Any) -> bool:
+    return isinstance(value, str) and _UNRESOLVED.fullmatch(value) is not None
 
 
 def _control(alert: dict[str, Any]) -> str:
     """The media type's own test posts the macros themselves, since there is no event to fill them."""
-    unresolved = [name for name in _MACROS if isinstance(alert.get(name), str) and _UNRESOLVED.fullmatch(alert[name])]
+    unresolved = [name for name in ("id", "status", "name") if _is_unresolved(alert.get(name))]
     return f"a test: {', '.join(unresolved)} are no values but macros" if unresolved else ""
+
+
+def _prepared(alert: dict[str, Any], _pointer: str) -> dict[str, Any]:
+    """Macros that this event or this version of Zabbix doesn't have say nothing."""
+    return {name: value for name, value in alert.items() if not _is_unresolved(value)}
 
 
 ZABBIX = FieldMap(
     source="zabbix",
     control=_control,
+    prepare=_prepared,
     # The recovery message has the identifier of the problem's event, so both pair.
     fingerprint=(at("id"),),
     status=at("status", "value"),
