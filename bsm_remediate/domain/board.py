@@ -54,6 +54,8 @@ class Board:
         self._alerts: Sequence[Alert] = ()
         self._known: dict[AlertKey, Alert] = {}
         self._said: dict[NodeId, dict[AlertKey, Signal]] = {}
+        self._added: dict[NodeId, list[Signal]] = {}
+        """What came since it was summed up."""
         self._heard: dict[NodeId, Heard] = {}
         self._last_seen: Mapping[AlertKey, datetime] = {}
         self._unmapped: dict[AlertKey, Unmapped] = {}
@@ -74,10 +76,13 @@ class Board:
         if last_seen is not self._last_seen:
             self._last_seen = last_seen
             self._heard = {node: heard for node, heard in self._heard.items() if not heard.leans_on_repeats}
+        added, self._added = self._added, {}
         for node, said in self._said.items():
             heard = self._heard.get(node)
             if heard is None or now > heard.good_until:
                 self._heard[node] = self._hear(said.values(), now)
+            elif node in added:
+                self._heard[node] = _together(heard, self._hear(added[node], now))
         return self._heard
 
     # --- taking over what changed ----------------------------------------------------------------------------------
@@ -100,7 +105,7 @@ class Board:
             self.reports[alert.key] = (reading.mapped.service.node, reading.sets)
         for signal in reading.signals():
             self._said.setdefault(signal.component, {})[alert.key] = signal
-            self._heard.pop(signal.component, None)
+            self._added.setdefault(signal.component, []).append(signal)
 
     def _forget(self, alert: Alert) -> None:
         self._unmapped.pop(alert.key, None)
@@ -117,7 +122,7 @@ class Board:
     def _hear(self, said: Iterable[Signal], now: datetime) -> Heard:
         signals: list[Signal] = []
         worst, onset, good_until, leans = State.OK, None, _ALWAYS, False
-        for signal in sorted(said, key=_by_onset):
+        for signal in by_onset(said):
             if signal.sets is State.OK:
                 signals.append(signal)
                 continue
@@ -150,5 +155,17 @@ def _unmapped(alert: Alert, reason: str) -> Decision:
     return Decision(component=None, policy=None, verdict=Verdict.UNMAPPED, reason=reason, alerts=(alert.key,))
 
 
-def _by_onset(signal: Signal) -> tuple[datetime, AlertKey]:
-    return signal.since, signal.alert.key
+def _together(one: Heard, other: Heard) -> Heard:
+    return Heard(
+        signals=by_onset((*one.signals, *other.signals)),
+        worst=worse(one.worst, other.worst),
+        onset=min((onset for onset in (one.onset, other.onset) if onset is not None), default=None),
+        is_conditional=one.is_conditional or other.is_conditional,
+        good_until=min(one.good_until, other.good_until),
+        leans_on_repeats=one.leans_on_repeats or other.leans_on_repeats,
+    )
+
+
+def by_onset(signals: Iterable[Signal]) -> tuple[Signal, ...]:
+    """`signals`, the earliest first."""
+    return tuple(sorted(signals, key=lambda one: (one.since, one.alert.key)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 
 from bsm_remediate.domain.alert import Alert, severity_of
 from bsm_remediate.domain.bundle import Bundle
@@ -27,9 +28,11 @@ class Reading:
     def signals(self) -> list[Signal]:
         """One for each component that it is about."""
         since = min(self.alert.starts_at, self.alert.received_at)
+        name = intern(self.alert.name)
         return [
             Signal(
                 alert=self.alert,
+                name=name,
                 component=target.node,
                 how=target.how,
                 since=since,
@@ -53,7 +56,7 @@ class Classifier:
 
     def read(self, alert: Alert) -> Reading:
         """What `alert` means; the same for the same alert at any time."""
-        labels = dict(alert.labels)
+        labels = dict(alert.labels.items())  # unpacked once
         watchdog = self._settings.watchdog
         if watchdog is not None and labels.get("alertname") == watchdog.alertname:
             # The heartbeat is about monitoring itself: no component, no state, nothing to be told as unmapped.

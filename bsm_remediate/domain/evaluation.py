@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import reduce
 from itertools import chain, groupby
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.assessment import assess
-from bsm_remediate.domain.board import Board, Heard
+from bsm_remediate.domain.board import Board, Heard, by_onset
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.case import Case, Scene, touched_by
 from bsm_remediate.domain.decision import Decision, Verdict
@@ -170,17 +170,17 @@ class Evaluator:
             return known
         chosen: dict[PolicyId, list[Signal]] = defaultdict(list)
         settled: list[Decision] = []
-        for signal in heard.signals:
-            policies = self._who_speaks(scene, signal)
-            if isinstance(policies, Decision):
-                settled.append(policies)
+        for alike in _alike(heard):
+            speaking = self._who_speaks(scene, alike[0])
+            if isinstance(speaking, Decision):
+                settled.append(replace(speaking, alerts=tuple(one.alert.key for one in alike)))
                 continue
-            for policy in policies:
-                chosen[policy.id].append(signal)
+            for policy in speaking:
+                chosen[policy.id] += alike
         found = _Speakers(
             heard=heard,
             assume=scene.situation.assume,
-            chosen=tuple((self.bundle.policies[one], tuple(chosen[one])) for one in sorted(chosen)),
+            chosen=tuple((self.bundle.policies[one], by_onset(chosen[one])) for one in sorted(chosen)),
             settled=tuple(settled),
         )
         self._speakers[component] = found
@@ -276,5 +276,15 @@ def _settled(signal: Signal, policy: PolicyId | None, verdict: Verdict, reason: 
     )
 
 
+def _alike(heard: Heard) -> Iterable[list[Signal]]:
+    """The signals in groups that the same policies speak about: those of the same name, unless one has a condition."""
+    if heard.is_conditional:
+        return [[signal] for signal in heard.signals]
+    groups: dict[tuple[int, str], list[Signal]] = {}
+    for signal in heard.signals:
+        groups.setdefault((id(signal.policies), signal.name), []).append(signal)
+    return groups.values()
+
+
 def _name(signal: Signal) -> str:
-    return signal.alert.name or "an alert without a name"
+    return signal.name or "an alert without a name"

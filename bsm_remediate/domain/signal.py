@@ -16,6 +16,8 @@ class Signal:
     """One alert on one component, as the bundle reads it. Several hits of a `match` make one signal each."""
 
     alert: Alert
+    name: str
+    """The alert's, kept at hand."""
     component: NodeId
     how: str
     """How the component was found, for people: `label instance=db-1`, `alias 10.0.0.7`, `match of db-1`."""

@@ -87,6 +87,7 @@ class Engine:
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
+        self._woken_at: float | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
@@ -100,7 +101,14 @@ class Engine:
 
     def wake(self) -> None:
         """Something happened: tick soon."""
+        if self._woken_at is None:
+            self._woken_at = self._clock.monotonic()
         self._wake.set()
+
+    def unseen_s(self) -> float:
+        """For how many seconds something has waited to be looked at; 0 when nothing does."""
+        woken_at = self._woken_at
+        return self._clock.monotonic() - woken_at if woken_at is not None else 0.0
 
     def stop(self) -> None:
         """Start nothing more and leave `run_until_stopped`."""
@@ -134,15 +142,16 @@ class Engine:
         """Tick on every wake-up, and each `every_s` for what makes no noise (time, other processes)."""
         while not self._stopping.is_set():
             self._wake.clear()
+            self._woken_at = None
             began = self._clock.monotonic()
             try:
                 self.tick()
             except Exception:  # noqa: BLE001 - the outermost loop of the engine
                 # The store may be away for a while; the next tick begins from what it says then.
                 _log.exception("engine.tick_failed")
-            # Alerts must be stored meanwhile: looks take little of each second, and in a storm never more than half.
+            # Alerts must be stored meanwhile: looks take little of each second, in a storm never more than two thirds.
             took = self._clock.monotonic() - began
-            self._stopping.wait(min(max(took, 0.0 if self._is_starting else _SHORTEST_REST_S), _LONGEST_REST_S))
+            self._stopping.wait(min(max(took / 2, 0.0 if self._is_starting else _SHORTEST_REST_S), _LONGEST_REST_S))
             self._wake.wait(every_s)
 
     # --- start -----------------------------------------------------------------------------------------------------

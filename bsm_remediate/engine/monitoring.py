@@ -140,8 +140,7 @@ class Monitoring:
 
     def _missing(self, watchdog: Watchdog, picture: Picture, now: datetime) -> str:
         beats = [
-            max(alert.received_at, picture.last_seen.get(alert.key, alert.received_at))
-            for alert in picture.heartbeats
+            max(alert.received_at, picture.last_seen.get(alert.key, alert.received_at)) for alert in picture.heartbeats
         ]
         silent_for = now - max([self._started_at, *beats])
         if silent_for <= watchdog.within:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from bsm_remediate.ports import AlertLog
 _log = logging.getLogger(__name__)
 
 _LARGEST_GROUP = 5_000
+_SEEN_WITHIN_S = 0.25
+_BREATHER_S = 0.05
 _MOST_WAITING = 100_000
 """Alerts in memory and not yet stored; beyond that senders are asked to come again."""
 
@@ -30,9 +33,11 @@ class _Waiting:
 class GroupCommit:
     """Stores deliveries of many requests together; the cost of one fsync is shared by all that wait for it."""
 
-    def __init__(self, log: AlertLog, *, committed: Callable[[], None]) -> None:
+    def __init__(self, log: AlertLog, *, committed: Callable[[], None], unseen_s: Callable[[], float]) -> None:
+        """`committed` tells the engine; `unseen_s` says for how long alerts have waited to be looked at."""
         self._alerts = log
         self._committed = committed
+        self._unseen_s = unseen_s
         self._queue: queue.SimpleQueue[list[_Waiting] | None] = queue.SimpleQueue()
         self._gathered: list[_Waiting] = []
         self._waiting = 0
@@ -76,6 +81,9 @@ class GroupCommit:
             self._store(group)
             if is_last:
                 return
+            if self._unseen_s() > _SEEN_WITHIN_S:
+                # To look at what came is worth more than to take in more of it: the senders wait a little.
+                time.sleep(_BREATHER_S)
 
     def _group(self, group: list[_Waiting]) -> tuple[list[_Waiting], bool]:
         size = sum(len(one.alerts) for one in group)

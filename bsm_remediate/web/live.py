@@ -35,6 +35,9 @@ class Live(Protocol):
 
     def wake(self) -> None: ...
 
+    def unseen_s(self) -> float:
+        """For how many seconds something has waited to be looked at."""
+
     def read_source(self, name: str) -> None:
         """Ask that source for its own list: one of its webhooks left alerts out."""
 

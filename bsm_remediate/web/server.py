@@ -55,6 +55,9 @@ class RunningEngine:
     def wake(self) -> None:
         self._engine.wake()
 
+    def unseen_s(self) -> float:
+        return self._engine.unseen_s()
+
     def read_source(self, name: str) -> None:
         self._engine.read_source(name)
 
@@ -107,7 +110,7 @@ def build_app(
     live: Live, credentials: Credentials, sources: Mapping[str, ReadBody], terms: Mapping[str, Terms] | None = None
 ) -> tuple[Asgi, GroupCommit]:
     """The ASGI application: webhooks first, then the API."""
-    commit = GroupCommit(live.store, committed=live.wake)
+    commit = GroupCommit(live.store, committed=live.wake, unseen_s=live.unseen_s)
     intake: Intake
     api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
     intake = Intake(

@@ -58,6 +58,9 @@ class Standstill:
             assert wish.id is not None
             self.store.answer(wish.id, done=True, answer="done", standing=self.store.standing(), events=[])
 
+    def unseen_s(self) -> float:
+        return 0.0
+
     def read_source(self, name: str) -> None:
         self.sources_read.append(name)
 

@@ -81,9 +81,9 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
 
 def changes(connection: Connection, *, after: int, limit: int) -> tuple[list[Alert], int]:
     """The alerts that changed after that position, as they are now, and the position reached."""
-    rows = connection.exec_driver_sql(
-        f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit)
-    ).all()
+    cursor = connection.connection.cursor()
+    cursor.execute(f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
+    rows = cursor.fetchall()
     return [_alert(row) for row in rows], rows[-1][0] if rows else after
 
 

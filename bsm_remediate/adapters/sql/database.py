@@ -52,8 +52,8 @@ class Database:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except DBAPIError as error:
-            raise StoreUnavailable(f"the database cannot be read: {error.orig}") from error
+        except (DBAPIError, sqlite3.Error) as error:
+            raise StoreUnavailable(f"the database cannot be read: {getattr(error, 'orig', error)}") from error
 
     def close(self) -> None:
         with self._turn:
