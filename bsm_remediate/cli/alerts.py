@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.completing import fingerprints
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
@@ -29,7 +30,7 @@ def command(ctx: click.Context, deployment: Deployment, url: str | None, output:
 
 
 @command.command()
-@click.argument("fingerprint")
+@click.argument("fingerprint", shell_complete=fingerprints)
 @click.option("--reason", required=True, help="Why; it is kept in the journal.")
 @pass_deployment
 @click.pass_context

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, parse_moment
 from bsm_remediate.cli.output import emit, output_option
@@ -22,7 +23,7 @@ _SHOWN = 40
 
 @click.command(epilog="Example: bsm-remediate importance --goal production-first")
 @click.option("--at", metavar="TIME", help="At the prices of that time (default: now).")
-@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @output_option
 @pass_deployment
 def command(deployment: Deployment, at: str | None, goal: str, output: str) -> None:

@@ -59,8 +59,9 @@ def live_of(deployment: Deployment, url: str | None) -> Live:
 class Server:
     """A server's live picture."""
 
-    def __init__(self, url: str, token: Secret | None) -> None:
+    def __init__(self, url: str, token: Secret | None, *, within_s: float = 15.0) -> None:
         self._url = url
+        self._within_s = within_s
         self._headers = {"Authorization": f"Bearer {token.reveal()}"} if token is not None else {}
 
     def rows(self, kind: str) -> list[Row]:
@@ -94,7 +95,9 @@ class Server:
         import requests
 
         try:
-            answer = requests.request(method, self._url + path, json=body, headers=self._headers, timeout=15)
+            answer = requests.request(
+                method, self._url + path, json=body, headers=self._headers, timeout=self._within_s
+            )
         except requests.RequestException as error:
             raise NotReachable(
                 f"{self._url} cannot be reached: {type(error).__name__}", hint="is it running?"

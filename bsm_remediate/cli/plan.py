@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bsm_remediate.cli.alert_input import alert_options, read_alerts
+from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, parse_moment
 from bsm_remediate.cli.output import emit, output_option
@@ -39,7 +40,7 @@ Examples:
 )
 @alert_options
 @click.option("--at", metavar="TIME", help="At that time (default: now).")
-@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @click.option("--executors", type=click.IntRange(1, 256), help="Playbooks at once (default: the bundle's).")
 @click.option("--assume", type=click.Choice(["approve", "auto"]), help="Show shadow policies as if they had that mode.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `apply`.")

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, parse_moment
 from bsm_remediate.cli.output import console
@@ -17,7 +18,7 @@ from bsm_remediate.errors import WrongUsage
 
 @click.command(epilog="Example: bsm-remediate run --alerts alerts.json --yes")
 @click.option("--alerts", "alert_file", required=True, metavar="FILE", help="As for `plan`; - for stdin.")
-@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @click.option("--executors", type=click.IntRange(1, 256), help="Playbooks at once (default: the bundle's).")
 @click.option("--yes", is_flag=True, help="Don't ask before anything is run.")
 @pass_deployment

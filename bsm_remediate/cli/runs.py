@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.completing import runs_that
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: bsm-remediate runs 7a2383b032df")
-@click.argument("run_id", required=False, metavar="[ID]")
+@click.argument("run_id", required=False, metavar="[ID]", shell_complete=runs_that())
 @url_option
 @output_option
 @pass_deployment

@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
 from bsm_remediate.domain.policy import Mode
@@ -20,7 +21,13 @@ Examples:
 )
 @click.option("--host", help="Address to listen on  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one  [default: 8470]")
-@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Goal until somebody switches it.")
+@click.option(
+    "--goal",
+    default=DEFAULT_GOAL,
+    show_default=True,
+    shell_complete=goals,
+    help="Goal until somebody switches it.",
+)
 @click.option(
     "--max-mode",
     type=click.Choice(["shadow", "approve", "auto"]),

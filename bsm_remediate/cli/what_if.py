@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.completing import components, goals, several
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, known_node, parse_moment
 from bsm_remediate.cli.output import emit, output_option
@@ -28,11 +29,13 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: bsm-remediate what-if --down db-1,web-1 --at 2026-01-05T09:00:00Z")
-@click.option("--down", default="", metavar="A,B", help="Components that are down.")
-@click.option("--degraded", default="", metavar="C", help="Components that are degraded.")
+@click.option("--down", default="", metavar="A,B", shell_complete=several(components), help="Components that are down.")
+@click.option(
+    "--degraded", default="", metavar="C", shell_complete=several(components), help="Components that are degraded."
+)
 @click.option("--states", type=click.Path(path_type=Path), help="JSON object of component to state; - for stdin.")
 @click.option("--at", metavar="TIME", help="At the prices of that time (default: now).")
-@click.option("--goal", default=DEFAULT_GOAL, show_default=True, help="Under that goal.")
+@click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @output_option
 @pass_deployment
 def command(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.completing import anything_explained
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Live, Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: bsm-remediate why checkout")
-@click.argument("name", metavar="ID")
+@click.argument("name", metavar="ID", shell_complete=anything_explained)
 @url_option
 @output_option
 @pass_deployment

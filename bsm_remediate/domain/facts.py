@@ -29,8 +29,8 @@ class Facts:
             "alert": {
                 "name": self.alert.name,
                 "severity": self.alert.severity,
-                "labels": self.alert.labels,
-                "annotations": self.alert.annotations,
+                "labels": dict(self.alert.labels.items()),
+                "annotations": dict(self.alert.annotations.items()),
                 "starts_at": self.alert.starts_at.timestamp(),
             },
             "signal": {"age": self.signal_age_s, "value": self.signal_value},

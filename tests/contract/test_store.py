@@ -74,6 +74,14 @@ def test_an_alert_is_there_as_it_came(store: Store) -> None:
     assert list(store.active()) == [given_alert]
 
 
+def test_what_the_store_gave_can_be_recorded_again(store: Store) -> None:
+    store.record([alert()])
+    (known,) = store.active()
+    assert store.record([known]) == Accepted(repeated=1)
+    assert store.record([replace(known, status=AlertStatus.RESOLVED)]) == Accepted(new=1)
+    assert list(store.active()) == []
+
+
 def test_a_repeat_only_touches_when_it_was_last_seen(store: Store) -> None:
     store.record([alert()])
     assert store.record([alert(seen=30)]) == Accepted(repeated=1)

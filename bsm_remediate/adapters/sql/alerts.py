@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from sys import intern
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from bsm_remediate.adapters.sql.packed import PackedTexts
+from bsm_remediate.adapters.sql.packed import PackedTexts, packed
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.ports import Accepted
@@ -54,7 +53,7 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
     touched: dict[AlertKey, float] = {}
     outdated = 0
     for alert in alerts:
-        labels, annotations = _text(alert.labels), _text(alert.annotations)
+        labels, annotations = packed(alert.labels), packed(alert.annotations)
         starts_at, seen = alert.starts_at.timestamp(), alert.received_at.timestamp()
         ends_at = alert.ends_at.timestamp() if alert.ends_at is not None else None
         content = blake2b(f"{alert.status.value} {ends_at} {labels} {annotations}".encode(), digest_size=16).hexdigest()
@@ -130,10 +129,6 @@ def _look_up(number: int) -> str:
         " (SELECT coalesce(max(position), 0) FROM bsm_alert_change)"
         " FROM wanted w LEFT JOIN bsm_alert a ON a.source = w.source AND a.fingerprint = w.fingerprint"
     )
-
-
-def _text(values: Mapping[str, str]) -> str:
-    return orjson.dumps(values).decode()
 
 
 def _time(seconds: float) -> datetime:

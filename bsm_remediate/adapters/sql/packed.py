@@ -9,16 +9,21 @@ from collections.abc import ItemsView, Iterator, Mapping
 import orjson
 
 
+def packed(texts: Mapping[str, str]) -> str:
+    """`texts` as the database keeps them."""
+    return texts.packed if isinstance(texts, PackedTexts) else orjson.dumps(texts).decode()
+
+
 class PackedTexts(Mapping[str, str]):
     """A mapping of text to text, held as JSON. Immutable."""
 
-    __slots__ = ("_packed",)
+    __slots__ = ("packed",)
 
     def __init__(self, packed: str) -> None:
-        self._packed = packed
+        self.packed = packed
 
     def _unpacked(self) -> dict[str, str]:
-        found: dict[str, str] = orjson.loads(self._packed)
+        found: dict[str, str] = orjson.loads(self.packed)
         return found
 
     def __getitem__(self, name: str) -> str:
