@@ -92,6 +92,14 @@ def wait_until_it_answers(layout: Layout, host: str, timeout_s: float = 30.0) ->
             return
 
 
+def answers(layout: Layout, host: str) -> bool:
+    """Whether the database of that host answers questions, whatever its role."""
+    try:
+        return superuser(layout, host, "select 1") == "1"
+    except RuntimeError:
+        return False
+
+
 def is_as_made(layout: Layout) -> bool:
     """Whether db1 is the primary and db2 follows it."""
     try:

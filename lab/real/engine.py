@@ -68,6 +68,10 @@ class LabEngine:
                 raise RuntimeError(f"the engine didn't start:\n{log.read_text(errors='replace')[-2000:]}")
             time.sleep(_LOOK_EVERY_S)
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it; nothing when it isn't running."""
         if self._process is not None:
@@ -95,8 +99,9 @@ class LabEngine:
         return (signals[0]["verdict"], signals[0]["reason"]) if signals else ("", "")
 
     def runs(self, *, since: datetime, component: str = "") -> list[Json]:
-        """Those planned since then, oldest first."""
-        rows = [row for row in self.listing("runs") if datetime.fromisoformat(row["planned_at"]) >= since]
+        """Those planned since then, oldest first, save those that found their component well and ran nothing."""
+        listed = [row for row in self.listing("runs") if row["end"] != "already_ok"]
+        rows = [row for row in listed if datetime.fromisoformat(row["planned_at"]) >= since]
         return [row for row in rows[::-1] if component in ("", row["component"])]
 
     def run(self, *, since: datetime, component: str, state: str) -> Json | None:
@@ -113,22 +118,41 @@ class LabEngine:
     def get(self, path: str) -> Json:
         return self._api.get(path)
 
+    def account(self) -> str:
+        """What it thinks and did, and its last words, for people."""
+        lines = [self.lab.layout.file("engine.log").read_text(errors="replace")[-3000:]]
+        if self._answers():
+            for key, row in self.alerts().items():
+                decided = [f"{one['policy']}: {one['verdict']} ({one['reason']})" for one in row["signals"]]
+                lines.append(f"alert {key} since {row['starts_at']}: {'; '.join(decided)}")
+            for run in self.listing("runs")[:20]:
+                told = " ".join(str(run[name]) for name in ("planned_at", "component", "playbook", "state", "end"))
+                lines.append(f"run {told}: {run['outcome']}")
+        return "\n".join(lines)
+
     # --- steering --------------------------------------------------------------------------------------------------
 
     def ask(self, control: str, **wish: str) -> Json:
         """Use one of people's controls, like `pause` or `runs/ID/approve`. Raises `RuntimeError` when it is refused."""
+        return self._post(control, wish)
+
+    def read_sources(self) -> None:
+        """Have it read Alertmanager's list soon, as after a webhook that was cut."""
+        self._post("webhooks/alertmanager", {"version": "4", "truncatedAlerts": 1, "alerts": []})
+
+    def _post(self, path: str, body: Json) -> Json:
         where = urlsplit(self.lab.layout.engine_url)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=20)
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
-            connection.request("POST", f"/api/v1/{control}", body=json.dumps(wish), headers=headers)
+            connection.request("POST", f"/api/v1/{path}", body=json.dumps(body), headers=headers)
             answer = connection.getresponse()
-            body = answer.read()
+            said = answer.read()
         finally:
             connection.close()
-        if answer.status != 200:
-            raise RuntimeError(f"{control} answers {answer.status}: {body.decode(errors='replace')[:500]}")
-        found: Json = json.loads(body)
+        if answer.status not in (200, 202):
+            raise RuntimeError(f"{path} answers {answer.status}: {said.decode(errors='replace')[:500]}")
+        found: Json = json.loads(said)
         return found
 
 

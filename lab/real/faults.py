@@ -88,18 +88,15 @@ def mend(lab: Lab, fault: str) -> None:
 
 
 def mend_all(lab: Lab) -> None:
-    """Back to how the lab was made. Returns when nothing alerts any more."""
+    """Back to how the lab was made. Returns when nothing alerts any more. Raises `RuntimeError` when it can't be."""
     for host in MANAGED:
-        if lab.ssh(host, "true").returncode != 0:
+        if not lab.listens(host, "ssh"):
             start_sshd(lab.layout, host)
     _mend_databases(lab)
     for one in PROGRAMS:
-        if one.name != "postgres":
-            mend_program = one.component or one.name
-            if mend_program in known_faults():
-                mend(lab, mend_program)
-            elif not lab.answers(one):
-                supervisorctl(lab.layout, one.host, "restart", one.name)
+        if one.name != "postgres" and not lab.answers(one):
+            _continue(lab.layout, one)
+            supervisorctl(lab.layout, one.host, "restart", one.name)
     mend(lab, POISON)
     lab.wait_until_well(time.monotonic() + _MEND_WITHIN_S)
 

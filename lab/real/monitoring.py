@@ -48,10 +48,10 @@ scrape_configs:
     shutil.copytree(EXAMPLE / "rules", layout.folder / "rules")
 
 
-def alertmanager_config(layout: Layout, *, to_engine: str = "", max_alerts: int = 0) -> str:
+def alertmanager_config(layout: Layout, *, engine_url: str = "", max_alerts: int = 0) -> str:
     """The engine first, the pager for the same alerts later (docs/paging.md explains each line).
 
-    `to_engine` is a further matcher that an alert must meet to be sent to the engine; `max_alerts` cuts its webhooks.
+    `engine_url` is where the engine is, if not where it is expected; `max_alerts` cuts its webhooks (0: never).
     """
     after = f"{layout.pager_after_s}s"
     return f"""global:
@@ -64,7 +64,7 @@ route:
       group_wait: 1s
       group_interval: 1s
       repeat_interval: 2s
-    - matchers: [alertname!="Watchdog"{f", {to_engine}" if to_engine else ""}]
+    - matchers: [alertname!="Watchdog"]
       receiver: bsm-remediate
       continue: true
       group_by: [alertname]
@@ -76,11 +76,18 @@ route:
       group_wait: {after}
       group_interval: {after}
       repeat_interval: 4h
+inhibit_rules:
+  - source_matchers: [alertname="WebServerDown"]
+    target_matchers: [alertname="WebServerOut"]
+    equal: [component]
+  - source_matchers: [alertname="AppDown"]
+    target_matchers: [alertname="PageFails"]
+    equal: [component]
 receivers:
   - name: nobody
   - name: bsm-remediate
     webhook_configs:
-      - url: {layout.engine_url}/api/v1/webhooks/alertmanager
+      - url: {engine_url or layout.engine_url}/api/v1/webhooks/alertmanager
         send_resolved: true
         max_alerts: {max_alerts}
         http_config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -79,7 +80,7 @@ class Lab:
                 command = [program("redis-cli"), "-h", self.layout.address(one.host), "-p"]
                 return self._run([*command, str(self.layout.ports[one.port]), "ping"]).strip() == "PONG"
             case "postgres":
-                return self._psql("shop-any" if one.host == "db2" else "shop") == "1"
+                return databases.answers(self.layout, one.host)
             case "haproxy":
                 return self.get(self.layout.url(one.host, "lb-metrics") + "/metrics")[0] == 200
             case "nginx" | "app":
@@ -90,6 +91,14 @@ class Lab:
                 return self.get(self.layout.url(one.host, one.port) + "/")[0] > 0
             case _:
                 return self.get(self.layout.url(one.host, one.port) + "/metrics")[0] == 200
+
+    def listens(self, host: str, kind: str) -> bool:
+        """Whether somebody takes connections there."""
+        try:
+            with socket.create_connection((self.layout.address(host), self.layout.ports[kind]), timeout=1.0):
+                return True
+        except OSError:
+            return False
 
     def page(self, path: str, *, method: str = "GET") -> int:
         """The status that a customer gets through the load balancer; 0 for no answer."""
@@ -159,6 +168,10 @@ class Lab:
             f"{one.name} on {one.host}": lambda one=one: self.answers(one)  # type: ignore[misc]
             for one in PROGRAMS
         }
+        wanted |= {
+            f"sshd of {host}": lambda host=host: self.listens(host, "ssh")  # type: ignore[misc]
+            for host in MANAGED
+        }
         wanted["the standby follows the primary"] = lambda: databases.is_as_made(self.layout)
         wanted["customers find products"] = lambda: self.page("/catalogue") == 200
         wanted["customers can order"] = lambda: self.page("/checkout") == 200
@@ -177,12 +190,8 @@ class Lab:
         targets = json.loads(body)["data"]["activeTargets"]
         return bool(targets) and all(one["health"] == "up" for one in targets)
 
-    def _psql(self, service: str) -> str:
-        known = {**environment(self.layout), "PGSERVICEFILE": str(self.layout.file("pg_service.conf"))}
-        return self._run([program("psql"), "-XtA", f"service={service}", "-c", "select 1"], known).strip()
-
-    def _run(self, command: list[str], known: dict[str, str] | None = None) -> str:
+    def _run(self, command: list[str]) -> str:
         done = subprocess.run(
-            command, env=known or environment(self.layout), capture_output=True, text=True, check=False, timeout=20
+            command, env=environment(self.layout), capture_output=True, text=True, check=False, timeout=20
         )
         return done.stdout if done.returncode == 0 else ""

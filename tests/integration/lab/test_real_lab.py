@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lab.real.faults import break_, known_faults, mend
@@ -21,6 +25,12 @@ def test_everything_answers_and_customers_are_served(real_lab: Lab) -> None:
 def test_each_host_is_reached_by_ssh_and_knows_its_name(real_lab: Lab) -> None:
     said = {host: real_lab.ssh(host, "echo $BSM_LAB_HOST").stdout.strip() for host in MANAGED}
     assert said == {host: host for host in MANAGED}
+
+
+def test_ansible_reaches_every_host(real_lab: Lab) -> None:
+    command = [str(Path(sys.executable).parent / "ansible"), "all", "-i", str(real_lab.layout.file("inventory.yml"))]
+    done = subprocess.run([*command, "-m", "ping"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.count("SUCCESS") == len(MANAGED), done.stdout + done.stderr
 
 
 def test_a_host_whose_key_is_another_is_refused(real_lab: Lab) -> None:
