@@ -10,35 +10,22 @@ import pytest
 from lab.real.engine import LabEngine, until
 from lab.real.faults import mend_all
 from lab.real.shop import Lab
+from lab.real.stopwatch import Stopwatch
 
-_TIMES: list[str] = []
-_LINE = "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}"
+_STOPWATCH = Stopwatch()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Beside the whole time the part that isn't the engine's: until Prometheus and Alertmanager had told it."""
-    if _TIMES:
-        terminalreporter.section("lab: seconds since kill -9")
-        terminalreporter.write_line(_LINE.format("killed", "told", "started", "serving", "verified", "of it told"))
-        for line in _TIMES:
-            terminalreporter.write_line(line)
-
-
-class Stopwatch:
-    """Prints how long a restoration took."""
-
-    def note(self, what: str, *, told: float, started: float, serving: float, verified: float) -> None:
-        """Seconds since the kill; `told`: the webhook had arrived."""
-        _TIMES.append(
-            _LINE.format(
-                what, f"{told:.1f}", f"{started:.1f}", f"{serving:.1f}", f"{verified:.1f}", f"{told / serving:.0%}"
-            )
-        )
+    for number, line in enumerate(_STOPWATCH.table()):
+        if number == 0:
+            terminalreporter.section("lab: seconds since kill -9")
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
 def stopwatch() -> Stopwatch:
-    return Stopwatch()
+    return _STOPWATCH
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
-from conftest import Stopwatch
 
 from lab.real.engine import LabEngine, now, until
 from lab.real.faults import DISK, break_, mend
 from lab.real.layout import PROGRAMS
+from lab.real.stopwatch import Stopwatch
 
 
 def _seconds(since: datetime, moment: str) -> float:
