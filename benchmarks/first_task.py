@@ -21,6 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import goals
+
 from bsm_remediate.testing.local_ansible import LocalAnsible, a_call
 
 TASK = """- name: Say when
@@ -167,6 +169,11 @@ def report(took: dict[str, list[float]], rounds: int) -> None:
     for name, times in took.items():
         median = statistics.median(times)
         print(f"{name:20s} {median:6.0f} ms {min(times):6.0f} ms {max(times):6.0f} ms  {median / ours_median:.2f}")
+    if "ansible-rulebook" in took:
+        ratio = ours_median / statistics.median(took["ansible-rulebook"])
+        goals.told(
+            "event to first task, against ansible-rulebook", f"{ratio:.2f} of its time", "not slower", met=ratio <= 1
+        )
 
 
 if __name__ == "__main__":

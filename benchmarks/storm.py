@@ -24,9 +24,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import goals
 import intake
 
 PER_POST = 10
+MEMORY_MIB, DECIDED_S = 40.0, 1.0
 CRITICAL = 40
 """Components of their own that critical alerts are about, one after the other."""
 
@@ -96,6 +98,18 @@ async def storm(port: int, process: int, alerts: int, distinct: int) -> None:
     after = memory_mib(process)
     print(f"{alerts} alerts, {distinct} different ones firing at once, in {took:.1f} s ({alerts / took:.0f} a second)")
     print(f"memory of the server: {before:.0f} MiB before, {peak_mib(process):.0f} at most, {after:.0f} after")
+    goals.told(
+        f"storm: memory after {alerts} alerts, {distinct} firing at once",
+        f"{after - before:+.0f} MiB",
+        f"at most +{MEMORY_MIB:g} MiB",
+        met=after - before <= MEMORY_MIB,
+    )
+    goals.told(
+        "storm: newest critical alert, from its 202 to its decision",
+        f"{statistics.median(delays):.2f} s, {delays[-1]:.2f} s at most",
+        f"within {DECIDED_S:g} s",
+        met=delays[-1] <= DECIDED_S,
+    )
     print(
         f"critical alert: from its 202 to its decision {statistics.median(delays):.2f} s in the middle,"
         f" {delays[-1]:.2f} s at most, {len(delays)} of them"

@@ -42,6 +42,11 @@ class Scene:
         return self.situation.at
 
     @cached_property
+    def passes(self) -> tuple[Run, ...]:
+        """Runs after which all checks held."""
+        return tuple(run for run in self.situation.runs if run.passed_at is not None)
+
+    @cached_property
     def ends(self) -> tuple[Mapping[NodeId, Level], ...]:
         """Own levels, those in maintenance as down, with the unknown as ok and, where there is any, as down: what may
         not happen at either end may not happen.

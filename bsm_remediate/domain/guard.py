@@ -136,10 +136,12 @@ class Symptom:
 
     @staticmethod
     def _settling(case: Case) -> Decision | None:
+        if not case.scene.passes:
+            return None
         foundation = case.scene.rollup.foundation([case.component.id]) - {case.component.id}
         restored = [
             (run.passed_at, run.component)
-            for run in case.scene.situation.runs
+            for run in case.scene.passes
             if run.passed_at is not None and run.component in foundation and case.newest_since <= run.passed_at
         ]
         if not restored:
@@ -172,6 +174,8 @@ class CoolingDown:
 
 class BudgetSpent:
     def check(self, case: Case) -> Decision | None:
+        if not case.scene.situation.runs:
+            return None
         guard = case.policy.guard
         limits: tuple[tuple[str, Rate | None, Iterable[Run]], ...] = (
             (f"on {case.component.id}", guard.max_runs_per_component, self._of_both(case)),

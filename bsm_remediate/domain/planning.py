@@ -55,8 +55,9 @@ def make_plan(
     repaired = {node: slots[job.id].end_s for job in jobs for node in job.fixes}
     repaired |= {node: end for node, end in under_way.items() if node not in repaired}
     times = restoration.times(repaired)
+    restored = _restored_at(times, money)
     steps = [
-        _step(place, one, planned[one.job.id], slots[one.job.id], times, money, scene)
+        _step(place, one, planned[one.job.id], slots[one.job.id], restored, money, scene)
         for place, one in enumerate(_by_start(ordered, slots), start=1)
     ]
     return Plan(
@@ -187,12 +188,11 @@ def _step(
     ordered: Ordered,
     candidate: Candidate,
     slot: Slot,
-    times: Mapping[NodeId, Times],
+    restored: Mapping[float, tuple[NodeId, ...]],
     money: Mapping[NodeId, Worth],
     scene: Scene,
 ) -> Step:
     case = candidate.case
-    restores = tuple(sorted(node for node in money if times[node].ok == slot.end_s))
     reason = _reason(place, ordered, money, scene)
     if candidate.decision.verdict is not Verdict.RUN:
         reason = f"{candidate.decision.reason}; {reason}"
@@ -201,14 +201,22 @@ def _step(
         decision=candidate.decision,
         host=case.component.host,
         alternative=case.alternative,
-        locks=locks_of(case),
+        locks=tuple(sorted(ordered.job.locks)),
         executor=slot.executor,
         start_s=slot.start_s,
         expected_duration_s=case.alternative.duration.total_seconds(),
         success=case.alternative.success,
-        restores=restores,
+        restores=restored.get(slot.end_s, ()),
         reason=reason,
     )
+
+
+def _restored_at(times: Mapping[NodeId, Times], money: Mapping[NodeId, Worth]) -> dict[float, tuple[NodeId, ...]]:
+    """Seconds → the services that are ok again then."""
+    found: dict[float, tuple[NodeId, ...]] = {}
+    for node in sorted(money):
+        found[times[node].ok] = (*found.get(times[node].ok, ()), node)
+    return found
 
 
 def _reason(place: int, ordered: Ordered, money: Mapping[NodeId, Worth], scene: Scene) -> str:
@@ -236,8 +244,9 @@ def _shadow_steps(
     jobs = [_job(number, one) for number, one in enumerate(shadowed)]
     ends = {node: job.work_s for job in jobs for node in job.fixes}
     times = restoration.times({**_under_way(scene), **ends})  # all at once: shadows wait for no executor
+    restored = _restored_at(times, money)
     steps = []
     for place, one in enumerate(order(scene.rollup, jobs, own, _worths(scene, weighted=True)), start=1):
         slot = Slot(executor=0, start_s=0.0, end_s=one.job.work_s)
-        steps.append(_step(place, one, shadowed[one.job.id], slot, times, money, scene))
+        steps.append(_step(place, one, shadowed[one.job.id], slot, restored, money, scene))
     return tuple(steps)

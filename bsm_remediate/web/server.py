@@ -156,7 +156,7 @@ def serve(
         commit.start()
         live.start()
         _reload_on_hangup(live)
-        _collect_garbage_rarely()
+        collect_garbage_rarely()
         announce(f"http://{host}:{listener.getsockname()[1]}")
         with _signals_end_the_server_only():
             _Server(_config(app), live).run(sockets=[listener])
@@ -210,7 +210,7 @@ def _config(app: Asgi) -> uvicorn.Config:
     )
 
 
-def _collect_garbage_rarely() -> None:
+def collect_garbage_rarely() -> None:
     """The bundle and the code never become garbage, and little else is cyclic: with the usual settings the collector
     would take a third of the time of a look in a storm.
     """
