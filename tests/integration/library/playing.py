@@ -75,17 +75,33 @@ def only_looks_in_check_mode(playbook: str, folder: Path, variables: Mapping[str
     return tried
 
 
-def refusals(playbook: str, folder: Path, *cases: Mapping[str, object]) -> list[str]:
-    """What `playbook` says to each of these sets of variables, all tried in one run; none may be let through.
+class Told(NamedTuple):
+    """How a play ended for one of its hosts."""
 
-    Variables come from the inventory here, one host a case.
-    """
-    hosts = {f"case{number}": case for number, case in enumerate(cases)}
-    played = play(playbook, folder, {}, host="all", hosts=hosts)
-    assert (played.succeeded, played.changed) == (False, 0), played.output
-    said = []
-    for host, case in hosts.items():
-        told = re.search(rf"^fatal: \[{host}\].*?(\{{.*?\n?\}})$", played.output, re.MULTILINE | re.DOTALL)
-        assert told is not None, f"{case} was not refused: {played.output}"
-        said.append(str(json.loads(told[1])["msg"]))
-    return said
+    succeeded: bool
+    changed: int
+    said: str
+    """The message of the task that failed, with what its command wrote to stderr; empty when none did."""
+
+
+def play_each(playbook: str, folder: Path, cases: Mapping[str, Mapping[str, object]]) -> dict[str, Told]:
+    """Play once for all `cases`, each on a host of that name whose inventory has the case's variables."""
+    played = play(playbook, folder, {}, host="all", hosts=cases)
+    told = {}
+    for host in cases:
+        recap = re.search(rf"^{host} +: .*?changed=(\d+) +unreachable=(\d+) +failed=(\d+)", played.output, re.MULTILINE)
+        assert recap is not None, played.output
+        fatal = re.findall(rf"^fatal: \[{host}[^]]*\].*?(\{{.*?\}})$", played.output, re.MULTILINE | re.DOTALL)
+        result = json.loads(fatal[-1]) if fatal else {}  # those before the last were rescued
+        said = f"{result.get('msg', '')} {result.get('stderr', '')} {result.get('stdout', '')}".strip()
+        told[host] = Told(recap[2] == recap[3] == "0", int(recap[1]), said)
+    return told
+
+
+def refusals(playbook: str, folder: Path, *cases: Mapping[str, object]) -> list[str]:
+    """What `playbook` says to each of these sets of variables, all tried in one run; none may be let through."""
+    named = {f"case{number}": case for number, case in enumerate(cases)}
+    told = play_each(playbook, folder, named)
+    for name, one in told.items():
+        assert (one.succeeded, one.changed) == (False, 0), f"{named[name]} was not refused"
+    return [one.said for one in told.values()]

@@ -72,6 +72,7 @@ def test_all_keys_of_one_database_are_dropped_and_no_other(cache: Cache, tmp_pat
 
 def test_a_replica_and_unclear_orders_are_refused(cache: Cache, tmp_path: Path) -> None:
     cache.say("SET", "key", "x")
+    cache.say("REPLICAOF", "127.0.0.1", str(free_port()))
     said = refusals(
         "flush_cache.yml",
         tmp_path,
@@ -81,10 +82,9 @@ def test_a_replica_and_unclear_orders_are_refused(cache: Cache, tmp_path: Path) 
         {**cache.given, "cache_pattern": "a\nFLUSHALL"},
         {**cache.given, "cache_pattern": "a*", "cache_all": True},
         {**cache.given, "cache_all": True, "redis_db": "-1"},
+        {**cache.given, "cache_all": True},
     )
-    assert all("flush_cache.yml needs" in message for message in said), said
-    cache.say("REPLICAOF", "127.0.0.1", str(free_port()))
-    assert not play("flush_cache.yml", tmp_path, {**cache.given, "cache_all": True}).succeeded
+    assert all("flush_cache.yml needs" in message for message in said[:-1]), said
     assert cache.say("DBSIZE") == "1"
 
 

@@ -155,11 +155,13 @@ def test_the_last_server_is_never_drained_and_a_maintenance_never_ended(balancer
     for other in ("web-2", "web-3"):
         balancer.say(f"set server web/{other} state maint")
     given = {**balancer.given, "lb_manager": "haproxy", "lb_backend": "web-1"}
-    last = play("drain_backend.yml", tmp_path, given)
-    assert not last.succeeded
-    assert "web-1 is the last server of backend web that gets requests" in last.output
+    told = refusals(
+        "drain_backend.yml", tmp_path, given, {**given, "lb_backend": "web-9"}, {**given, "lb_backend": "a b"}
+    )
+    assert "web-1 is the last server of backend web that gets requests" in told[0]
+    assert "backend web has no server web-9, only web-1, web-2, web-3" in told[1]
+    assert "drain_backend.yml needs" in told[2]
     assert balancer.status("web-1").startswith("UP")
-    held = play("undrain_backend.yml", tmp_path, {**given, "lb_backend": "web-2"})
-    assert not held.succeeded
-    assert "web-2 is in maintenance in backend web" in held.output
+    [held] = refusals("undrain_backend.yml", tmp_path, {**given, "lb_backend": "web-2"})
+    assert "web-2 is in maintenance in backend web" in held
     assert balancer.status("web-2").startswith("MAINT")

@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play, refusals
+from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play, play_each, refusals
 
 
 class Site:
@@ -55,28 +55,26 @@ def test_the_release_before_runs_again_and_a_second_run_goes_no_further_back(sit
     assert {path.name for path in (site.root / "releases").iterdir()} == {"r1", "r2", "r3"}
 
 
-def test_a_new_bad_release_never_leads_back_to_an_older_bad_one(site: Site, tmp_path: Path) -> None:
-    record = {"from": "r2", "to": "r1", "bad": ["r2"], "run": "run-0", "done": True}
-    (site.root / "rollback.json").write_text(json.dumps(record))
-    played = play("roll_back_release.yml", tmp_path, site.given)
-    assert played.succeeded, played.output
-    assert (site.current(), site.runs()) == ("releases/r1", "r1")
-    assert site.record()["bad"] == ["r2", "r3"]
-
-
-def test_a_release_to_go_back_to_can_be_named(site: Site, tmp_path: Path) -> None:
-    does_its_work_once("roll_back_release.yml", tmp_path, {**site.given, "release_to": "r1"})
-    assert (site.current(), site.runs()) == ("releases/r1", "r1")
-
-
-@pytest.mark.parametrize("link", ["releases/r3", "releases/r2"])
-def test_what_an_interrupted_run_has_begun_is_finished(site: Site, tmp_path: Path, link: str) -> None:
-    (site.root / "rollback.json").write_text('{"from": "r3", "to": "r2", "run": "run-0", "done": false}')
-    (site.root / "current").unlink()
-    (site.root / "current").symlink_to(link)
-    played = play("roll_back_release.yml", tmp_path, site.given)
-    assert played.succeeded, played.output
-    assert (site.current(), site.runs(), site.record()["done"]) == ("releases/r2", "r2", True)
+def test_where_it_goes_back_to_depends_on_what_was_done_before(tmp_path: Path) -> None:
+    sites = {name: Site(tmp_path / name) for name in ("named", "bad-before", "begun", "turned")}
+    given = {name: site.given for name, site in sites.items()}
+    given["named"] = {**given["named"], "release_to": "r1"}
+    records = {
+        "bad-before": {"from": "r2", "to": "r1", "bad": ["r2"], "run": "run-0", "done": True},
+        "begun": {"from": "r3", "to": "r2", "bad": ["r3"], "run": "run-0", "done": False},
+        "turned": {"from": "r3", "to": "r2", "bad": ["r3"], "run": "run-0", "done": False},
+    }
+    for name, record in records.items():
+        (sites[name].root / "rollback.json").write_text(json.dumps(record))
+    (sites["turned"].root / "current").unlink()
+    (sites["turned"].root / "current").symlink_to("releases/r2")
+    told = play_each("roll_back_release.yml", tmp_path, given)
+    assert all(one.succeeded for one in told.values()), told
+    went = {"named": "r1", "bad-before": "r1", "begun": "r2", "turned": "r2"}
+    assert {name: site.runs() for name, site in sites.items()} == went  # "restarted" with that release
+    assert {name: site.current() for name, site in sites.items()} == {n: f"releases/{to}" for n, to in went.items()}
+    assert all(site.record()["done"] for site in sites.values())
+    assert sites["bad-before"].record()["bad"] == ["r2", "r3"]
 
 
 def test_an_older_release_that_does_not_answer_is_a_failure(site: Site, tmp_path: Path) -> None:
