@@ -1,15 +1,21 @@
-# Only names for the scripts.
-.PHONY: demo test bench lab lab-down
-demo:
+# Only names for the scripts; `make help` lists them by the words behind ##.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench docs lab lab-down
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+demo: ## A shop of small processes is broken and brought back, in about a minute
 	./demo
-test:
+test: ## All checks: style, types, import law, playbooks, tests
 	./test
-bench:
+bench: ## Measured side by side with ansible-rulebook
 	sh scripts/bootstrap dev
 	.venv/bin/python benchmarks/intake.py
 	.venv/bin/python benchmarks/first_task.py
-lab:
+docs: ## Write the pages that are made from the code: reference, man pages
+	.venv/bin/python scripts/reference.py
+	.venv/bin/python scripts/man_pages.py
+lab: ## The shop of real parts as a playground, see docs/lab.md
 	sh scripts/bootstrap run
 	.venv/bin/python -m lab.real up
-lab-down:
+lab-down: ## End the lab and leave nothing of it
 	.venv/bin/python -m lab.real down
