@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import signal
 import sys
 import time
@@ -14,6 +16,9 @@ from lab.real.monitoring import reload
 from lab.real.packages import PackagesMissing
 from lab.real.processes import engine_of_lab
 from lab.real.shop import Lab
+
+_ENGINE_READS_S = 3.0
+"""Until the engine has looked at its inventory and playbooks again."""
 
 
 def main() -> int:
@@ -45,7 +50,7 @@ def _options() -> argparse.Namespace:
     down.add_argument("--after-input", action="store_true", help="once standard input has ended (for the tests)")
     commands.add_parser("status", help="what runs, and where")
     commands.add_parser("faults", help="what can be broken")
-    commands.add_parser("reload", help="check the rules and Alertmanager's configuration, then let both read them")
+    commands.add_parser("reload", help="let Prometheus, Alertmanager and the engine read their files again")
     commands.add_parser("break", help="break something").add_argument("fault", nargs="+")
     commands.add_parser("mend", help="mend by hand; everything, when nothing is named").add_argument("fault", nargs="*")
     return parser.parse_args()
@@ -117,11 +122,24 @@ def _on_running(given: argparse.Namespace, lab: Lab) -> int:
                 mend_all(lab)
             print("mended")
         case "reload":
-            reload(lab.layout)
-            print("Prometheus and Alertmanager have read their files again.")
+            print(_reloaded(lab))
         case _:
             return _status(lab)
     return 0
+
+
+def _reloaded(lab: Lab) -> str:
+    reload(lab.layout)
+    said = "Prometheus and Alertmanager have read their files again."
+    engines = engine_of_lab(lab.layout)
+    for pid in engines:
+        os.kill(pid, signal.SIGHUP)
+    if not engines:
+        return f"{said} No engine of this lab runs."
+    time.sleep(_ENGINE_READS_S)
+    status, body = lab.get(lab.layout.engine_url + "/readyz")
+    problems = json.loads(body).get("problems", []) if status in (200, 503) else [f"it answers {status}"]
+    return f"{said} The engine too{': ' + '; '.join(problems) if problems else '.'}"
 
 
 def _status(lab: Lab) -> int:
