@@ -60,6 +60,7 @@ class GenericSource(BaseModel):
     status: Paths = ()
     firing: Words = frozenset()
     resolved: Words = frozenset()
+    unknown: Words = frozenset()
     ignored: Words = frozenset()
     labels: dict[str, Paths] = Field(default_factory=dict)
     tags: Paths = ()
@@ -76,11 +77,12 @@ class GenericSource(BaseModel):
             raise ValueError('says no `labels = {alertname = "path.to.its.name"}`, and an alert needs a name')
         if self.status and not (self.firing or self.resolved):
             raise ValueError("says no `firing` or `resolved`: which words of the status mean what")
-        if (self.firing or self.resolved or self.ignored) and not self.status:
+        words = (self.firing, self.resolved, self.unknown, self.ignored)
+        if any(words) and not self.status:
             raise ValueError("says no `status`: where the word stands that `firing` and `resolved` are about")
-        twice = (self.firing & self.resolved) | (self.firing & self.ignored) | (self.resolved & self.ignored)
+        twice = sorted(word for word in frozenset().union(*words) if sum(word in one for one in words) > 1)
         if twice:
-            raise ValueError(f"says two things about {', '.join(sorted(twice))}")
+            raise ValueError(f"says two things about {', '.join(twice)}")
         return self
 
     def reading(self) -> Mapping[str, Any] | None:

@@ -14,6 +14,8 @@ from bsm_remediate.domain.ids import Fingerprint, aware
 class AlertStatus(StrEnum):
     FIRING = "firing"
     RESOLVED = "resolved"
+    UNKNOWN = "unknown"
+    """Its source can't tell any more, or yet: it is neither over nor certain."""
 
 
 class AlertKey(NamedTuple):
@@ -53,6 +55,10 @@ class Alert:
     @property
     def is_firing(self) -> bool:
         return self.status is AlertStatus.FIRING
+
+    @property
+    def is_over(self) -> bool:
+        return self.status is AlertStatus.RESOLVED
 
 
 def severity_of(labels: Mapping[str, str]) -> str:

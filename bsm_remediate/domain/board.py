@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.classify import Classifier
 from bsm_remediate.domain.decision import Decision, Verdict
@@ -101,7 +101,7 @@ class Board:
         reading = self._classifier.read(alert)
         if reading.mapped.reason:
             self._unmapped[alert.key] = Unmapped(alert=alert, decision=_unmapped(alert, reading.mapped.reason))
-        if reading.mapped.service is not None and reading.sets is not State.OK:
+        if reading.mapped.service is not None and reading.sets is not State.OK and alert.is_firing:
             self.reports[alert.key] = (reading.mapped.service.node, reading.sets)
         for signal in reading.signals():
             self._said.setdefault(signal.component, {})[alert.key] = signal
@@ -128,7 +128,8 @@ class Board:
                 continue
             stale_after, leaning = self._stale_after(signal.alert)
             is_stale = now > stale_after
-            signals.append(replace(signal, sets=State.UNKNOWN) if is_stale else signal)
+            is_unknown = is_stale or signal.alert.status is AlertStatus.UNKNOWN
+            signals.append(replace(signal, sets=State.UNKNOWN) if is_unknown else signal)
             # What is stale is looked at anew each time: a repeat may have come.
             good_until = min(good_until, _NEVER if is_stale else stale_after)
             leans = leans or leaning

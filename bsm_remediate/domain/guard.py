@@ -78,7 +78,9 @@ class AwaitingResolve:
 class TooOld:
     def check(self, case: Case) -> Decision | None:
         if all(signal.sets is State.UNKNOWN for signal in case.signals):
-            reason = f"{case.component.id} is unknown, which alone starts no run: its alerts neither repeat nor resolve"
+            can_tell = any(signal.alert.is_firing for signal in case.signals)
+            why = "its alerts neither repeat nor resolve" if can_tell else "the sources of its alerts can't tell"
+            reason = f"{case.component.id} is unknown, which alone starts no run: {why}"
             return case.decided(Verdict.TOO_OLD, reason)
         active_since = case.scene.situation.policy_active_since
         is_open = case.episode is not None and case.episode.is_open(case.newest_since)

@@ -42,7 +42,7 @@ class Picture:
         return changed
 
     def _take(self, alert: Alert) -> None:
-        if alert.is_firing:
+        if not alert.is_over:
             self._firing[alert.key] = alert
         else:
             self._firing.pop(alert.key, None)

@@ -70,11 +70,11 @@ class MemoryStore:
 
     def active(self) -> Sequence[Alert]:
         with self._open():
-            return [alert for _, alert in sorted(self._alerts.values(), key=lambda one: one[0]) if alert.is_firing]
+            return [alert for _, alert in sorted(self._alerts.values(), key=lambda one: one[0]) if not alert.is_over]
 
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         with self._open():
-            return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if alert.is_firing}
+            return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if not alert.is_over}
 
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         with self._open():

@@ -117,6 +117,14 @@ def test_a_resolve_of_an_unknown_alert_is_kept(store: Store) -> None:
     assert ([one.status for one in changed], position) == ([AlertStatus.RESOLVED], 1)
 
 
+def test_an_alert_whose_source_cannot_tell_is_not_over(store: Store) -> None:
+    doubtful = alert(status=AlertStatus.UNKNOWN, seen=5)
+    store.record([alert()])
+    store.record([doubtful])
+    assert list(store.active()) == [doubtful]
+    assert list(store.last_seen()) == [doubtful.key]
+
+
 def test_several_deliveries_of_one_alert_in_one_batch_count_in_their_order(store: Store) -> None:
     store.record([alert(), alert(text="y"), alert(text="y", seen=3)])
     assert [one.labels["text"] for one in store.active()] == ["y"]

@@ -150,7 +150,7 @@ def test_amazon_posts_plain_text_and_gives_its_password_when_asked(server: Serve
     asked = requests.post(f"{server.url}/api/v1/webhooks/cloudwatch", data=b"{}", headers=plain, timeout=10)
     assert asked.status_code == 401
     assert "Basic realm=" in asked.headers["www-authenticate"]
-    for file, accepted in (("sns-alarm", 1), ("sns-subscription-confirmation", 0), ("sns-insufficient-data", 0)):
+    for file, accepted in (("sns-alarm", 1), ("sns-subscription-confirmation", 0), ("sns-insufficient-data", 1)):
         body = (DATA / "cloudwatch" / f"{file}.json").read_bytes()
         answer = requests.post(url, data=body, headers=plain, timeout=10)
         assert (answer.status_code, answer.json()) == (202, {"accepted": accepted})

@@ -31,7 +31,7 @@ def alerts(draw: st.DrawFn) -> Alert:
     return Alert(
         source="test",
         fingerprint=Fingerprint(draw(st.sampled_from("pqrst"))),
-        status=AlertStatus.FIRING,
+        status=draw(st.sampled_from([AlertStatus.FIRING, AlertStatus.UNKNOWN])),
         labels={
             "alertname": draw(st.sampled_from(["Down", "Odd"])),
             "instance": draw(st.sampled_from(PLACES)),

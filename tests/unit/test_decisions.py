@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bsm_remediate.config.expression import compile_condition
-from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Settings
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
@@ -224,6 +224,17 @@ def test_unknown_alone_starts_no_run() -> None:
     assert only(found).reason.startswith("db-2 is unknown, which alone starts no run")
     known = alert("Down", instance="db-2", pod="another")
     assert only(Evaluator(shop).evaluate(situation(old, known))).verdict == "run"
+
+
+def test_an_alert_whose_source_cannot_tell_is_neither_over_nor_acted_on() -> None:
+    acts = policy("acts", match=MATCH)
+    doubtful = alert("Down", instance="db-1", status=AlertStatus.UNKNOWN)
+    found = seen(acts, what=doubtful)
+    assert found.impact.state(NodeId("db-1")) is State.UNKNOWN
+    assert only(found).verdict == "too_old"
+    assert only(found).reason.endswith("the sources of its alerts can't tell")
+    sure = alert("Down", instance="db-1", pod="another")
+    assert seen(acts, what=situation(doubtful, sure)).impact.state(NodeId("db-1")) is State.DOWN
 
 
 def test_a_time_in_the_future_is_taken_as_the_time_of_receipt() -> None:

@@ -87,12 +87,14 @@ def changes(connection: Connection, *, after: int, limit: int) -> tuple[list[Ale
 
 
 def active(connection: Connection) -> list[Alert]:
-    rows = connection.exec_driver_sql(f"{_CHANGED} WHERE a.status = 'firing' ORDER BY a.position")
+    rows = connection.exec_driver_sql(f"{_CHANGED} WHERE a.status IN ('firing', 'unknown') ORDER BY a.position")
     return [_alert(row) for row in rows]
 
 
 def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
-    rows = connection.exec_driver_sql("SELECT source, fingerprint, last_seen FROM bsm_alert WHERE status = 'firing'")
+    rows = connection.exec_driver_sql(
+        "SELECT source, fingerprint, last_seen FROM bsm_alert WHERE status IN ('firing', 'unknown')"
+    )
     return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
 
 

@@ -92,7 +92,7 @@ CLOUDWATCH = FieldMap(
     status=at("NewStateValue"),
     firing=frozenset({"alarm"}),
     resolved=frozenset({"ok"}),
-    ignored=frozenset({"insufficient_data"}),
+    unknown=frozenset({"insufficient_data"}),
     labels={
         "alertname": at("AlarmName"),
         "instance": at("who"),

@@ -35,7 +35,7 @@ DATADOG = FieldMap(
     status=at("transition"),
     firing=frozenset({"triggered", "re-triggered", "renotify", "warn", "re-warn"}),
     resolved=frozenset({"recovered"}),
-    ignored=frozenset({"no data", "re-no data"}),
+    unknown=frozenset({"no data", "re-no data"}),
     labels={
         "alertname": at("title"),
         "severity": at("mildness", "priority"),

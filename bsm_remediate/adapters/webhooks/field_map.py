@@ -62,8 +62,10 @@ class FieldMap:
     firing: frozenset[str] = frozenset()
     """Words of the status, small letters. When only one of `firing` and `resolved` is given, any other is the other."""
     resolved: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    """Words that say that the source can't tell: such an alert is neither over nor starts a run."""
     ignored: frozenset[str] = frozenset()
-    """Words that say neither: what was firing goes on, what was not doesn't begin."""
+    """Words that say nothing: what was firing goes on, what was not doesn't begin."""
     severities: Mapping[str, str] = field(default_factory=dict)
     """From the sender's words for the label `severity`, small letters, to ours; others stay as they are."""
     starts_at: Paths = ()
@@ -138,11 +140,13 @@ class FieldMap:
         word = text_of(found, where).strip().lower()
         if word in self.ignored:
             return None
+        if word in self.unknown:
+            return AlertStatus.UNKNOWN
         if word in self.firing or (word and not self.firing and word not in self.resolved):
             return AlertStatus.FIRING
         if word in self.resolved or (word and not self.resolved):
             return AlertStatus.RESOLVED
-        known = ", ".join(sorted(self.firing | self.resolved | self.ignored))
+        known = ", ".join(sorted(self.firing | self.resolved | self.unknown | self.ignored))
         raise MalformedAlerts(f"must be one of {known}, not {kind(found)}", field=where)
 
     def _labels(self, alert: dict[str, Any], pointer: str) -> dict[str, str]:

@@ -25,7 +25,8 @@ LEGACY = FieldMap(
     status=at("state"),
     firing=frozenset({"alerting"}),
     resolved=frozenset({"ok"}),
-    ignored=frozenset({"no_data", "paused", "pending", "unknown"}),
+    unknown=frozenset({"no_data", "unknown"}),
+    ignored=frozenset({"paused", "pending"}),
     labels={"alertname": at("ruleName", "title")},
     # A rule about several series is one alert, so only the labels count that its series share.
     tags=at("tags", "evalMatches.*.tags"),
