@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
-from bsm_remediate.config.settings import Options, Settings, read_secret, read_settings
+from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
 from bsm_remediate.config.sources import AlertmanagerSource, VendorSource
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.bundle import Bundle
@@ -25,7 +26,7 @@ from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
-    from bsm_remediate.adapters.ansible.project import AnsibleProject
+    from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.engine.engine import Engine, EngineOptions
@@ -73,20 +74,27 @@ class Installation:
         return self.settings.playbooks_are_given or self.settings.playbooks.is_dir()
 
     def read_inventory(self) -> Inventory:
-        """The inventory as Ansible sees it. Raises `InventoryUnreadable`."""
+        """The inventories as Ansible sees them, those of teams too. Raises `InventoryUnreadable`."""
         from bsm_remediate.adapters.ansible.inventory import read_inventory
 
-        return read_inventory(
-            self.settings.inventory, cache=self.settings.state_dir / "cache", now=now(), project=self.ansible_project()
-        )
+        cache = self.settings.state_dir / "cache"
+        read: dict[tuple[Path, ...], Inventory] = {}
+        for one in self.ansible_projects().all():
+            if one.inventory not in read:
+                read[one.inventory] = read_inventory(one.inventory, cache=cache, now=now(), project=one)
+        return reduce(Inventory.joined, read.values())
 
-    def scan_playbooks(self) -> Sequence[Finding]:
-        """What is dangerous in the playbooks."""
+    def scan_playbooks(self, bundle: Bundle | None = None) -> Sequence[Finding]:
+        """What is dangerous in the playbooks: those at the top of their folder, and those that `bundle` names."""
         from bsm_remediate.adapters.ansible.scan import scan_playbooks
 
-        if not self.has_playbooks or not self.settings.playbooks.is_dir():
+        folder = self.settings.playbooks
+        if not self.has_playbooks or not folder.is_dir():
             return ()
-        return scan_playbooks(sorted(self.settings.playbooks.glob("*.yml")))
+        named = [] if bundle is None else [folder / name for name in sorted(bundle.playbooks())]
+        paths = {*folder.glob("*.yml"), *folder.glob("*.yaml"), *(path for path in named if path.is_file())}
+        inventory = self.read_inventory() if self.has_inventory else None
+        return scan_playbooks(sorted(paths), inventory=inventory)
 
     def read_alert_file(self, path: str, *, at: datetime) -> Sequence[Alert]:
         """The alerts in the file `path` (`-` for standard input). Raises `MalformedAlerts` or `WrongUsage`."""
@@ -173,15 +181,24 @@ class Installation:
 
     # --- acting ----------------------------------------------------------------------------------------------------
 
-    def ansible_project(self) -> AnsibleProject:
-        """Where Ansible is and what it is given."""
-        from bsm_remediate.adapters.ansible.project import AnsibleProject
+    def ansible_projects(self) -> AnsibleProjects:
+        """Where Ansible is and what it is given: for the deployment, and for teams with a project of their own."""
+        from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
 
-        return AnsibleProject(
-            inventory=self.settings.inventory,
-            project=self.settings.ansible_project,
-            vault_ids=self.settings.vault_ids,
-            environment=self.settings.ansible_environment,
+        def project(section: ProjectSection, inventory: tuple[Path, ...]) -> AnsibleProject:
+            return AnsibleProject(
+                inventory=inventory,
+                project=section.project,
+                vault_ids=tuple(section.vault_ids),
+                private_key=section.private_key,
+                environment=tuple(section.environment),
+            )
+
+        ansible, inventory = self.settings.ansible, self.settings.inventory
+        profiles = ansible.profiles.items()
+        return AnsibleProjects(
+            usual=project(ansible, inventory),
+            of_teams={team: project(one, listed(one.inventory) or inventory) for team, one in profiles},
         )
 
     def open_store(self) -> Store:
@@ -199,7 +216,7 @@ class Installation:
 
         clock = SystemClock()
         executor = AnsibleExecutor(
-            project=self.ansible_project(),
+            projects=self.ansible_projects(),
             playbooks=self.settings.playbooks,
             state=self.prepare_state_dir(),
             clock=clock,
@@ -221,7 +238,12 @@ class Installation:
         from bsm_remediate.adapters.network_probe import NetworkProber
 
         network = NetworkProber(clock)
-        command = AnsibleCommandProber(project=self.ansible_project(), state=self.settings.state_dir, clock=clock)
+        command = AnsibleCommandProber(
+            projects=self.ansible_projects(),
+            playbooks=self.settings.playbooks,
+            state=self.settings.state_dir,
+            clock=clock,
+        )
         return _ProberByKind({CheckKind.TCP: network, CheckKind.HTTP: network, CheckKind.COMMAND: command})
 
     def _reloaded(self) -> Evaluator | str:

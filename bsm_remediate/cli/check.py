@@ -29,8 +29,9 @@ def command(deployment: Deployment, paths: tuple[Path, ...], form: str, strict: 
     findings: list[Finding] = []
     for path in paths or (None,):
         installation = replace(deployment, policies=path or deployment.policies).installation()
-        findings.extend(installation.load_bundle(scrutinise=True).findings)
-        findings.extend(installation.scan_playbooks())
+        loaded = installation.load_bundle(scrutinise=True)
+        findings.extend(loaded.findings)
+        findings.extend(installation.scan_playbooks(loaded.bundle))
     findings = sorted(set(findings))
     errors = sum(one.severity is Severity.ERROR for one in findings)
     if form == "json":

@@ -55,10 +55,27 @@ class TokenSection(_Section):
     env: str | None = None
 
 
-class AnsibleSection(_Section):
+class ProjectSection(_Section):
+    """How Ansible is called."""
+
     project: Path | None = None
+    """Folder with `ansible.cfg`, roles, collections; commands run in it."""
     environment: list[str] = Field(default_factory=list)
+    """Names of environment variables that runs may see."""
     vault_ids: list[str] = Field(default_factory=list)
+    private_key: Path | None = None
+
+
+class ProfileSection(ProjectSection):
+    """The project of one team, for the components that it owns."""
+
+    inventory: Path | list[Path] | None = None
+    """Instead of the deployment's."""
+
+
+class AnsibleSection(ProjectSection):
+    profiles: dict[str, ProfileSection] = Field(default_factory=dict)
+    """By team."""
 
 
 class FileSettings(_Section):
@@ -102,9 +119,7 @@ class Settings:
     """Of the server that the command line asks; None: the local database."""
     tokens: tuple[Token, ...]
     client_token: Secret | None
-    ansible_project: Path | None
-    ansible_environment: tuple[str, ...]
-    vault_ids: tuple[str, ...]
+    ansible: AnsibleSection
     sources: Mapping[str, SourceSection]
     """By the name in `POST /api/v1/webhooks/NAME`."""
 
@@ -124,7 +139,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
     """The settings of this deployment. Raises `WrongUsage` for a file or value that can't be used."""
     file = _read_file(options.config)
     state_dir = _state_dir(file, environment)
-    inventory = options.inventory or _paths(environment.get("BSM_INVENTORY")) or _listed(file.inventory)
+    inventory = options.inventory or _paths(environment.get("BSM_INVENTORY")) or listed(file.inventory)
     playbooks = options.playbooks or _path(environment.get("BSM_PLAYBOOKS")) or file.playbooks
     database = options.database or _secret("BSM_DATABASE", environment) or file.database
     tokens = _tokens(file, environment)
@@ -145,9 +160,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         url=environment.get("BSM_URL") or file.url,
         tokens=tokens,
         client_token=Secret(client_token) if client_token else None,
-        ansible_project=file.ansible.project,
-        ansible_environment=tuple(file.ansible.environment),
-        vault_ids=tuple(file.ansible.vault_ids),
+        ansible=file.ansible,
         sources=file.sources,
     )
 
@@ -221,5 +234,6 @@ def _paths(text: str | None) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(":") if part) if text else ()
 
 
-def _listed(value: Path | list[Path] | None) -> tuple[Path, ...]:
+def listed(value: Path | list[Path] | None) -> tuple[Path, ...]:
+    """One, several or none, as written."""
     return () if value is None else tuple(value) if isinstance(value, list) else (value,)

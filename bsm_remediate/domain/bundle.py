@@ -100,3 +100,9 @@ class Bundle:
     calendars: Mapping[str, Calendar]
     teams: Mapping[str, Team]
     settings: Settings
+
+    def playbooks(self) -> frozenset[str]:
+        """Names of all playbooks that policies may run, rollbacks too."""
+        alternatives = [one for policy in self.policies.values() for one in policy.do]
+        rollbacks = [one.rollback for one in alternatives if one.rollback is not None]
+        return frozenset(one.playbook for one in (*alternatives, *rollbacks))

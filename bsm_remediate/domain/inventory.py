@@ -13,5 +13,14 @@ class Inventory:
     addresses: Mapping[str, str]
     groups: Mapping[str, tuple[str, ...]]
 
+    def joined(self, other: Inventory) -> Inventory:
+        """All hosts and groups of both; a host that both know has the address that it has here."""
+        names = dict.fromkeys((*self.groups, *other.groups))
+        groups = {name: (*self.groups.get(name, ()), *other.groups.get(name, ())) for name in names}
+        return Inventory(
+            addresses={**other.addresses, **self.addresses},
+            groups={name: tuple(dict.fromkeys(hosts)) for name, hosts in groups.items()},
+        )
+
     def __contains__(self, host: object) -> bool:
         return host in self.addresses

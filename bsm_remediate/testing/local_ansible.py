@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import indent
 
 from bsm_remediate.adapters.ansible.executor import AnsibleExecutor, Retention
-from bsm_remediate.adapters.ansible.project import AnsibleProject
+from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
 from bsm_remediate.adapters.system_clock import SystemClock
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.event import Json
@@ -44,7 +44,7 @@ class LocalAnsible:
 
     def executor(self, *, secrets: Iterable[str] = (), retention: Retention | None = None) -> AnsibleExecutor:
         return AnsibleExecutor(
-            project=self.project,
+            projects=AnsibleProjects(usual=self.project),
             playbooks=self.playbooks,
             state=self.state,
             clock=SystemClock(),

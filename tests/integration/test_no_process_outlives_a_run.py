@@ -42,12 +42,12 @@ ENGINE = """
 import sys
 from pathlib import Path
 from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
-from bsm_remediate.adapters.ansible.project import AnsibleProject
+from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
 from bsm_remediate.adapters.system_clock import SystemClock
 from bsm_remediate.testing.local_ansible import a_call
 root = Path(sys.argv[1])
 executor = AnsibleExecutor(
-    project=AnsibleProject(inventory=(root / "hosts.yml",)),
+    projects=AnsibleProjects(usual=AnsibleProject(inventory=(root / "hosts.yml",))),
     playbooks=root / "playbooks", state=root / "state", clock=SystemClock())
 call = a_call("endless.yml", run=sys.argv[2], time_limit_s=300)
 executor.execute(call, on_event=lambda event: None, cancelled=lambda: False)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber
+from bsm_remediate.adapters.ansible.project import AnsibleProjects
 from bsm_remediate.adapters.network_probe import NetworkProber
 from bsm_remediate.adapters.system_clock import SystemClock
 from bsm_remediate.domain.ids import NodeId
@@ -109,7 +110,9 @@ def test_a_server_that_does_not_answer_does_not_hold_up_the_engine() -> None:
 
 def test_a_command_holds_when_it_succeeds_on_the_components_host(tmp_path: Path) -> None:
     local = LocalAnsible(tmp_path)
-    prober = AnsibleCommandProber(project=local.project, state=local.state, clock=SystemClock())
+    prober = AnsibleCommandProber(
+        projects=AnsibleProjects(usual=local.project), playbooks=local.playbooks, state=local.state, clock=SystemClock()
+    )
 
     def look(line: str, host: str = "h1") -> Observation:
         check = Check(kind=CheckKind.COMMAND, target=_Target(line))

@@ -15,8 +15,9 @@ from bsm_remediate.adapters.ansible.inert import written
 from bsm_remediate.adapters.ansible.inventory import read_inventory
 from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import classify
-from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject
+from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject, AnsibleProjects
 from bsm_remediate.adapters.ansible.redact import Redactor
+from bsm_remediate.adapters.ansible.secrets import Secrets
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Check
@@ -35,22 +36,24 @@ class AnsibleCommandProber:
     There is no shell: the line is split into words, so pipes and redirections are words too.
     """
 
-    def __init__(self, *, project: AnsibleProject, state: Path, clock: Clock) -> None:
-        self._project = project
+    def __init__(self, *, projects: AnsibleProjects, playbooks: Path, state: Path, clock: Clock) -> None:
+        self._projects = projects
+        self._secrets = Secrets(projects, playbooks.resolve())
         self._state = state.absolute()
         self._clock = clock
-        self._redact = Redactor(project.secrets())
         self._guard = threading.Lock()
         self._swept = False
 
     def look(self, check: Check, component: Component) -> Observation:
         """Whether the command succeeds on the component's host. About 1 s, at most `TIME_LIMIT_S`; never raises."""
+        project = self._projects.of(component)
+        redact = self._secrets.redactor(project)
         try:
             line = check.target(component) if check.target is not None else ""
-            holds, detail = self._run(line, component.host)
+            holds, detail = self._run(line, component.host, project, redact)
         except (OSError, ValueError, RemediationError) as error:
             holds, detail = False, str(error)
-        return Observation(check=check, at=self._clock.now(), holds=holds, detail=one_line(self._redact(detail)))
+        return Observation(check=check, at=self._clock.now(), holds=holds, detail=one_line(redact(detail)))
 
     def _sweep(self) -> None:
         """Once per engine: remove what the checks of an engine that was killed have left."""
@@ -61,21 +64,21 @@ class AnsibleCommandProber:
                 if not RunFolder(path).is_alive():
                     shutil.rmtree(path, ignore_errors=True)
 
-    def _run(self, line: str, host: str) -> tuple[bool, str]:
+    def _run(self, line: str, host: str, project: AnsibleProject, redact: Redactor) -> tuple[bool, str]:
         argv = shlex.split(line)
         if not argv:
             raise ValueError("the command is empty")
         inventory = read_inventory(
-            self._project.inventory, cache=self._state / "cache", now=self._clock.now(), project=self._project
+            project.inventory, cache=self._state / "cache", now=self._clock.now(), project=project
         )
         assert_exact_hosts((host,), inventory)
         self._sweep()
         folder = RunFolder.fresh(self._state / "checks", str(uuid.uuid4()))
         try:
             folder.write_variables(written({"check_argv": list(argv)}))
-            launch = Launch(project=self._project, playbook=_PLAYBOOK, hosts=(host,), time_limit_s=TIME_LIMIT_S)
-            account = Account(run=RunId(folder.path.name), attempt=1, redact=self._redact, tell=lambda _event: None)
-            ended = launch.carry_out(folder, account, cancelled=lambda: False, redact=self._redact)
+            launch = Launch(project=project, playbook=_PLAYBOOK, hosts=(host,), time_limit_s=TIME_LIMIT_S)
+            account = Account(run=RunId(folder.path.name), attempt=1, redact=redact, tell=lambda _event: None)
+            ended = launch.carry_out(folder, account, cancelled=lambda: False, redact=redact)
         finally:
             shutil.rmtree(folder.path, ignore_errors=True)
         outcome, reason = classify(ended, (host,))

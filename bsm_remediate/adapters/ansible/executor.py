@@ -19,8 +19,8 @@ from bsm_remediate.adapters.ansible.inert import run_variables
 from bsm_remediate.adapters.ansible.inventory import read_inventory
 from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import Ended, classify
-from bsm_remediate.adapters.ansible.project import AnsibleProject
-from bsm_remediate.adapters.ansible.redact import Redactor
+from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
+from bsm_remediate.adapters.ansible.secrets import Secrets
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.errors import InventoryUnreadable
@@ -45,7 +45,7 @@ class AnsibleExecutor:
     def __init__(
         self,
         *,
-        project: AnsibleProject,
+        projects: AnsibleProjects,
         playbooks: Path,
         state: Path,
         clock: Clock,
@@ -53,11 +53,11 @@ class AnsibleExecutor:
         retention: Retention | None = None,
     ) -> None:
         """`playbooks` is the folder that playbooks must lie in. `secrets` are values that are redacted everywhere."""
-        self._project = project
+        self._projects = projects
         self._playbooks = playbooks.resolve()
+        self._secrets = Secrets(projects, self._playbooks, secrets)
         self._state = state.absolute()
         self._clock = clock
-        self._redact = Redactor((*secrets, *project.secrets()))
         self._retention = retention or Retention()
         self._guard = threading.Lock()
         self._under_way: set[Path] = set()
@@ -78,20 +78,22 @@ class AnsibleExecutor:
         itself has left on purpose.
         """
         begin = self._clock.monotonic()
+        project = self._projects.of(call.component)
+        redact = self._secrets.redactor(project)
         try:
-            launch, folder = self._prepared(call)
+            launch, folder = self._prepared(call, project)
         except (ValueError, OSError, InventoryUnreadable) as refused:
-            return self._result(PlaybookOutcome.NOT_STARTED, self._redact(one_line(str(refused))), begin)
-        account = Account(run=call.run, attempt=call.attempt, redact=self._redact, tell=on_event)
+            return self._result(PlaybookOutcome.NOT_STARTED, redact(one_line(str(refused))), begin)
+        account = Account(run=call.run, attempt=call.attempt, redact=redact, tell=on_event)
         try:
-            ended = launch.carry_out(folder, account, cancelled=cancelled, redact=self._redact)
+            ended = launch.carry_out(folder, account, cancelled=cancelled, redact=redact)
             outcome, reason = classify(ended, call.hosts)
-            return self._result(outcome, self._redact(reason), begin, ended=ended, folder=folder)
+            return self._result(outcome, redact(reason), begin, ended=ended, folder=folder)
         except (OSError, AnsibleRunnerException, ExceptionPexpect) as error:
             # A full disk, no more processes: all that had been started has been ended by now.
             outcome = PlaybookOutcome.DIED if account.begun else PlaybookOutcome.NOT_STARTED
             reason = f"ansible-runner could not carry it out: {error}"
-            return self._result(outcome, self._redact(one_line(reason)), begin, folder=folder)
+            return self._result(outcome, redact(one_line(reason)), begin, folder=folder)
         finally:
             with self._guard:
                 self._under_way.discard(folder.path)
@@ -99,16 +101,16 @@ class AnsibleExecutor:
 
     # --- before ----------------------------------------------------------------------------------------------------
 
-    def _prepared(self, call: PlaybookCall) -> tuple[Launch, RunFolder]:
+    def _prepared(self, call: PlaybookCall, project: AnsibleProject) -> tuple[Launch, RunFolder]:
         """Everything that can be refused is refused here. Raises `ValueError`, `OSError`, `InventoryUnreadable`."""
         if _SAFE_NAME.fullmatch(call.run) is None:
             raise ValueError(f"run id {call.run!r} can't name a folder")
         inventory = read_inventory(
-            self._project.inventory, cache=self._state / "cache", now=self._clock.now(), project=self._project
+            project.inventory, cache=self._state / "cache", now=self._clock.now(), project=project
         )
         assert_exact_hosts(call.hosts, inventory)
         launch = Launch(
-            project=self._project,
+            project=project,
             playbook=self._playbook(call.playbook),
             hosts=call.hosts,
             time_limit_s=call.time_limit.total_seconds(),
@@ -171,7 +173,7 @@ class AnsibleExecutor:
             folder = RunFolder(path)
             if (path / "env").exists() and not folder.is_alive():
                 folder.drop_secrets()
-                self._redact.clean_files(folder.artifacts)
+                self._secrets.redactor_of_all().clean_files(folder.artifacts)
 
     def _prune(self) -> None:
         newest_first = sorted(((_age_key(path), path) for path in self._folders()), reverse=True)

@@ -41,7 +41,7 @@ def read_inventory(
     for path in paths:
         if not path.exists():
             raise InventoryUnreadable(f"there is no inventory {path}", hint="name it with --inventory")
-    sources = sorted(_sources(paths))
+    sources = sorted(inventory_files(paths))
     kept = cache / f"inventory-{_digest(sources, project)}.json"
     known = _remembered(kept, now, is_dynamic=any(map(_is_dynamic, sources)))
     if known is not None:
@@ -109,8 +109,8 @@ def _address(host: str, variables: Mapping[str, Any]) -> str:
 # --- remembering ---------------------------------------------------------------------------------------------------
 
 
-def _sources(paths: Sequence[Path]) -> Iterator[Path]:
-    """All files that the answer depends on."""
+def inventory_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """All files that the answer depends on: the inventories, and the variables beside them."""
     for path in paths:
         folder = path if path.is_dir() else path.parent
         beside = [folder / name for name in _BESIDE]

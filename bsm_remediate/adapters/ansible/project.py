@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bsm_remediate.domain.service_map import Component
+
 OURS = Path(__file__).parent
 _OWN_CONFIG = OURS / "ansible.cfg"
 _FILTERS = OURS / "filter_plugins"
@@ -90,3 +92,18 @@ class AnsibleProject:
             said = default  # Ansible itself will say what is wrong with the file
         folders = [part.strip() for part in said.replace("{{CWD}}", str(self.folder)).split(":") if part.strip()]
         return ":".join([str(ours), *(str(self.config.parent / Path(one).expanduser()) for one in folders)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnsibleProjects:
+    """The deployment's project, and those of the teams that have one of their own."""
+
+    usual: AnsibleProject
+    of_teams: Mapping[str, AnsibleProject] = field(default_factory=dict)
+
+    def of(self, component: Component) -> AnsibleProject:
+        """That of the component's owner, where that team has one."""
+        return self.of_teams.get(component.owner or "", self.usual)
+
+    def all(self) -> tuple[AnsibleProject, ...]:
+        return (self.usual, *self.of_teams.values())
