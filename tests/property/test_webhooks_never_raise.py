@@ -6,12 +6,15 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bsm_remediate.adapters.webhooks import SOURCES
+from bsm_remediate.adapters.webhooks.field_map import FieldMap, at
+from bsm_remediate.domain.field_path import parse_field_path
 from bsm_remediate.errors import MalformedAlerts
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -76,3 +79,49 @@ def test_deep_nesting_is_refused_wherever_it_stands(vendor: str, depth: int) -> 
     for body in (deep, b'{"alerts": %b, "monitor": %b, "heartbeat": {"status": 0}, "event": %b}' % (deep, deep, deep)):
         with pytest.raises(MalformedAlerts):
             SOURCES[vendor](body, NOW)
+
+
+_STEPS = st.sampled_from(["a", "b", "0", "1", "*", '"x.y"', "\u0663", "9" * 30])
+_PLACES = st.lists(_STEPS, min_size=1, max_size=4).map(lambda steps: at(".".join(steps)))
+_NAMED = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["open", "x:y", "2026-01-05T09:00:00"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", "x.y", "0"]), inner, max_size=3)
+    ),
+    max_leaves=20,
+)
+_MAPS = st.builds(
+    FieldMap,
+    source=st.just("mytool"),
+    alerts=st.just(()) | _PLACES,
+    labels=st.fixed_dictionaries({"alertname": _PLACES, "severity": _PLACES}),
+    tags=_PLACES,
+    annotations=st.fixed_dictionaries({"summary": _PLACES}),
+    status=st.just(()) | _PLACES,
+    firing=st.just(frozenset({"open"})),
+    starts_at=st.just(()) | _PLACES,
+    ends_at=_PLACES,
+    timezone=st.sampled_from([None, ZoneInfo("Europe/Berlin")]),
+    offset=_PLACES,
+    fingerprint=st.lists(_PLACES, max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(_MAPS, _NAMED)
+def test_whatever_paths_the_settings_name_a_body_is_read_or_refused(reader: FieldMap, body: object) -> None:
+    try:
+        delivery = reader(json.dumps(body).encode(), NOW)
+    except MalformedAlerts:
+        return
+    assert all(alert.name and alert.fingerprint and alert.starts_at <= NOW for alert in delivery.alerts)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_path_or_refused(text: str) -> None:
+    try:
+        steps = parse_field_path(text)
+    except ValueError:
+        return
+    assert all(steps)
+    assert parse_field_path(".".join(f'"{step}"' for step in steps)) == steps
