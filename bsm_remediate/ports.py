@@ -15,7 +15,7 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
-from bsm_remediate.domain.policy import Check
+from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
@@ -94,6 +94,9 @@ class AlertLog(Protocol):
     def active(self) -> Sequence[Alert]:
         """The current version of every alert that fires."""
 
+    def current(self, keys: Sequence[AlertKey]) -> Sequence[Alert]:
+        """The current version of those of `keys` that are known, resolved ones too."""
+
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         """Last delivery of every alert that fires."""
 
@@ -163,6 +166,8 @@ class Standing:
     released: Mapping[NodeId, datetime] = field(default_factory=dict)
     adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
     policy_active_since: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    max_mode: Mode = Mode.AUTO
+    """How far the latest engine on this database lets policies go (`serve --max-mode`)."""
 
 
 class Controls(Protocol):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from sys import intern
 
 from bsm_remediate.domain.alert import Alert, severity_of
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.mapping import Mapped, Mapper
+from bsm_remediate.domain.mapping import Attempt, Mapped, Mapper
 from bsm_remediate.domain.match_index import MatchIndex
 from bsm_remediate.domain.policy import Evidence, Mode, Policy
 from bsm_remediate.domain.signal import Signal
@@ -73,6 +73,10 @@ class Classifier:
             sets=self._state(labels, stated, named=bool(policies)),
             evidence=meaning.evidence if meaning is not None else Evidence.INDIRECT,
         )
+
+    def attempts(self, reading: Reading) -> Iterator[Attempt]:
+        """What was looked at to find what the alert of `reading` is about, and what would have been next."""
+        return self._mapper.attempts(dict(reading.alert.labels.items()), reading.policies)
 
     def _state(self, labels: Mapping[str, str], stated: State | None, *, named: bool) -> State:
         if stated is not None:

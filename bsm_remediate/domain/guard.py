@@ -14,7 +14,8 @@ from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.loss import full_rate
 from bsm_remediate.domain.policy import Evidence, Mode, Rate
-from bsm_remediate.domain.run import Run, RunState
+from bsm_remediate.domain.quarantine import Quarantined
+from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.state import State
 
 
@@ -56,6 +57,8 @@ class HeldByPerson:
         if episode is None or not episode.is_with_a_person(case.newest_since, released):
             return None
         latest = episode.latest
+        if latest.end is RunEnd.ROLLBACK_FAILED:
+            return None  # `Quarantined` speaks
         return case.decided(
             Verdict.HELD_BY,
             f"run {latest.id} is {latest.state}: {latest.outcome} (`release {component.id}` gives it back)",
@@ -275,6 +278,7 @@ GUARDS: tuple[Guard, ...] = (
     Silenced(),
     HeldByPerson(),
     AwaitingResolve(),
+    Quarantined(),
     TooOld(),
     Maintenance(),
     Paused(),

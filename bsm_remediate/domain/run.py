@@ -68,6 +68,8 @@ class RunEnd(StrEnum):
     UNREACHABLE = "unreachable"
     NO_HOST_MATCHED = "no_host_matched"
     NOT_VERIFIED = "not_verified"
+    ROLLBACK_FAILED = "rollback_failed"
+    """It failed, and so did undoing it: the component is quarantined."""
     STILL_FIRING = "still_firing"
     """Succeeded by its checks, but its alert still fired at the end of `resolve_within`: it failed after all."""
     RELAPSED = "relapsed"

@@ -31,6 +31,7 @@ from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
+from bsm_remediate.engine.shadow import ShadowJournal
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.engine.workers import Spawn, Workers, spawn_thread
 from bsm_remediate.ports import AlertSource, Clock, Executor, Prober, Store
@@ -85,6 +86,7 @@ class Engine:
         self._dispatcher = Dispatcher(store=store, clock=clock, workers=self._workers, job=self._job, only=options.only)
         self._unresolved = Unresolved(store, self._remediation, clock)
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
+        self._shadow = ShadowJournal(store)
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
         self._woken_at: float | None = None
@@ -187,8 +189,9 @@ class Engine:
         now = self._clock.now()
         acting = {policy.id for policy in self.bundle.policies.values() if policy.do and policy.mode >= Mode.APPROVE}
         since = {policy: standing.policy_active_since.get(policy, now) for policy in acting}
-        if since != standing.policy_active_since:
-            self._store.stand(replace(standing, policy_active_since=since))
+        noted = replace(standing, policy_active_since=since, max_mode=self._options.max_mode)
+        if noted != standing:
+            self._store.stand(noted)
 
     # --- one tick --------------------------------------------------------------------------------------------------
 
@@ -266,7 +269,10 @@ class Engine:
         known = with_history(situation, self._store)
         goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL
         return replace(
-            known, goal=goal, policy_active_since=known.policy_active_since if self._options.asks_age else None
+            known,
+            goal=goal,
+            policy_active_since=known.policy_active_since if self._options.asks_age else None,
+            max_mode=self._options.max_mode,
         )
 
     def _serve_people(self) -> None:
@@ -295,9 +301,12 @@ class Engine:
         """Journal every decision whose verdict changed."""
         verdicts = {(one.component, one.policy): one for one in evaluation.decisions}
         changed = [one for key, one in verdicts.items() if self._told.get(key) is not one.verdict]
+        events = [_decided(one, evaluation) for one in changed]
+        events += self._shadow.events(evaluation, self.bundle)
+        if events:
+            self._store.append(events)
         self._told = {key: one.verdict for key, one in verdicts.items()}
-        if changed:
-            self._store.append([_decided(one, evaluation) for one in changed])
+        self._shadow.written()
 
 
 def _decided(decision: Decision, evaluation: Evaluation) -> Event:

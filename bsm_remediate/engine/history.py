@@ -24,4 +24,5 @@ def with_history(situation: Situation, store: Store) -> Situation:
         adopted=standing.adopted,
         policy_active_since=standing.policy_active_since or None,
         goal=standing.goal or situation.goal,
+        max_mode=min(situation.max_mode, standing.max_mode),
     )

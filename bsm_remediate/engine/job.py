@@ -30,11 +30,11 @@ class Job:
     team: Team | None = None
     """Whom the component belongs to."""
 
-    def hand_over(self, outcome: str, now: datetime) -> str:
-        """`outcome` with whom it is up to at `now`, once no alternative is left."""
+    def hand_over(self, outcome: str, now: datetime, *, why: str = "no alternative is left") -> str:
+        """`outcome` with whom it is up to at `now`, and `why` it isn't up to the engine any more."""
         person = self.team.on_call_person(now) if self.team is not None else None
         who = f"{person}, on call for {self.team.name}," if person and self.team else "a person"
-        return f"{outcome}; no alternative is left, {who} must take over"
+        return f"{outcome}; {why}, {who} must take over"
 
     @property
     def is_last_alternative(self) -> bool:

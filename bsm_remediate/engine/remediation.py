@@ -83,11 +83,16 @@ class Remediation:
         return bool(seen) and not failing, details
 
     def fail(self, job: Job, run: Run, end: RunEnd, outcome: str) -> Run:
-        """End `run` as failed: undo it where it says how, then on to the next alternative or to a person."""
+        """End `run` as failed: undo it where it says how, then on to the next alternative or to a person. What can't be
+        undone goes to a person at once, and its component is quarantined.
+        """
         rolled_back, outcome = self._rolled_back(job, run, outcome)
-        if job.is_last_alternative:
+        if rolled_back is False:
+            end = RunEnd.ROLLBACK_FAILED
+        if rolled_back is False or job.is_last_alternative:
             state = RunState.ESCALATED
-            outcome = job.hand_over(outcome, self._clock.now())
+            why = f"{run.component} is quarantined" if rolled_back is False else "no alternative is left"
+            outcome = job.hand_over(outcome, self._clock.now(), why=why)
             _log.warning("run.escalated run=%s component=%s: %s", run.id, run.component, outcome)
         else:
             state = RunState.ROLLED_BACK if rolled_back else RunState.FAILED
@@ -178,10 +183,11 @@ class Remediation:
             ended_at=self._clock.now(),
         )
 
-    def _rolled_back(self, job: Job, run: Run, outcome: str) -> tuple[bool, str]:
+    def _rolled_back(self, job: Job, run: Run, outcome: str) -> tuple[bool | None, str]:
+        """Whether the run was undone (None: there was nothing to undo it by), and what people are told."""
         rollback = job.alternative.rollback
         if rollback is None or run.attempt == 0:
-            return False, outcome
+            return None, outcome
         self._records.append([self._event("run.rollback_started", run, {"playbook": rollback.playbook})])
         result = self._executor.execute(job.call(run, rollback), on_event=self._tell, cancelled=lambda: False)
         self._records.append([self._event("run.rollback_ended", run, _facts(result))])

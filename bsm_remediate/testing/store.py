@@ -72,6 +72,10 @@ class MemoryStore:
         with self._open():
             return [alert for _, alert in sorted(self._alerts.values(), key=lambda one: one[0]) if not alert.is_over]
 
+    def current(self, keys: Sequence[AlertKey]) -> Sequence[Alert]:
+        with self._open():
+            return [self._alerts[key][1] for key in dict.fromkeys(keys) if key in self._alerts]
+
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         with self._open():
             return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if not alert.is_over}

@@ -17,7 +17,7 @@ from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import classify
 from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject, AnsibleProjects
 from bsm_remediate.adapters.ansible.redact import Redactor
-from bsm_remediate.adapters.ansible.secrets import Secrets
+from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Check

@@ -20,7 +20,7 @@ from bsm_remediate.adapters.ansible.inventory import read_inventory
 from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import Ended, classify
 from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
-from bsm_remediate.adapters.ansible.secrets import Secrets
+from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.errors import InventoryUnreadable

@@ -56,7 +56,7 @@ class AnsibleProject:
 
     def options(self) -> list[str]:
         """What every Ansible program gets on its command line, besides the inventories."""
-        return [part for vault_id in self.vault_ids for part in ("--vault-id", vault_id)]
+        return [part for vault_id in self.vault_ids for part in ("--vault-id", _from_here(vault_id))]
 
     def connection_options(self) -> list[str]:
         """What programs get that log in on hosts."""
@@ -92,6 +92,13 @@ class AnsibleProject:
             said = default  # Ansible itself will say what is wrong with the file
         folders = [part.strip() for part in said.replace("{{CWD}}", str(self.folder)).split(":") if part.strip()]
         return ":".join([str(ours), *(str(self.config.parent / Path(one).expanduser()) for one in folders)])
+
+
+def _from_here(vault_id: str) -> str:
+    """With a source that is a file, seen from where the engine was started, as an absolute path; others as they are."""
+    label, at, source = vault_id.rpartition("@")
+    path = Path(source).expanduser()
+    return f"{label}{at}{path.absolute()}" if path.is_file() else vault_id
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ class VaultedValues:
         if not files:
             return ()
         python = self._project.binaries / "python"
-        command = [str(python) if python.exists() else sys.executable, str(OURS / "vault_reader.py")]
+        command = [str(python) if python.exists() else sys.executable, "-P", str(OURS / "vault_reader.py")]
         try:
             done = subprocess.run(
                 [*command, *self._project.options()],

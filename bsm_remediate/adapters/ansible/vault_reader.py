@@ -68,10 +68,11 @@ def _vaulted(content: bytes) -> Iterator[bytes]:
 def _values(plain: str) -> Iterator[str]:
     """The texts of a vaulted file of variables; of anything else the whole. Of long texts each line, too."""
     try:
-        texts = list(_texts(yaml.load(plain, Loader=_AnyTag)))  # noqa: S506 - a SafeLoader that knows no tags
+        content = yaml.load(plain, Loader=_AnyTag)  # noqa: S506 - a SafeLoader that knows no tags
     except yaml.YAMLError:
-        texts = [plain]
-    for text in texts:
+        content = None
+    # YAML would fold the lines of a value that was vaulted by itself.
+    for text in _texts(content) if isinstance(content, dict | list) else [plain]:
         yield text
         yield from (line.strip() for line in text.splitlines())
 

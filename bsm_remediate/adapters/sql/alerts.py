@@ -91,6 +91,12 @@ def active(connection: Connection) -> list[Alert]:
     return [_alert(row) for row in rows]
 
 
+def current(connection: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
+    query = f"{_CHANGED} WHERE a.source = ? AND a.fingerprint = ?"
+    rows = (connection.exec_driver_sql(query, tuple(key)).first() for key in dict.fromkeys(keys))
+    return [_alert(row) for row in rows if row is not None]
+
+
 def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
     rows = connection.exec_driver_sql(
         "SELECT source, fingerprint, last_seen FROM bsm_alert WHERE status IN ('firing', 'unknown')"

@@ -48,6 +48,10 @@ class SqlStore:
         with self._database.read() as connection:
             return alerts.active(connection)
 
+    def current(self, keys: Sequence[AlertKey]) -> Sequence[Alert]:
+        with self._database.read() as connection:
+            return alerts.current(connection, keys)
+
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         with self._database.read() as connection:
             return alerts.last_seen(connection)
