@@ -30,16 +30,9 @@ def _one(explanation: Explanation) -> dict[str, Json]:
         "fingerprint": reading.alert.fingerprint,
         "labels": dict(reading.alert.labels),
         "mapping": [
-            {
-                "rule": rule.name.lower(),
-                "from": label,
-                "text": text,
-                "fits": answer is not None,
-                "answer": _said(answer),
-            }
-            | {"decides": place == explanation.answered}
-            for place, (rule, label, text, answer) in enumerate(explanation.attempts)
-            if rule is not Rule.NONE or place == explanation.answered
+            _attempt(attempt, decides=place == explanation.answered)
+            for place, attempt in enumerate(explanation.attempts)
+            if attempt[0] is not Rule.NONE or place == explanation.answered
         ],
         "component_matches": [
             {"component": one.component, "fits": one.fits, "matchers": [_matcher(tried) for tried in one.matchers]}
@@ -63,6 +56,12 @@ def _one(explanation: Explanation) -> dict[str, Json]:
         ],
         "suppressed": explanation.suppressed or None,
     }
+
+
+def _attempt(attempt: Attempt, *, decides: bool) -> dict[str, Json]:
+    rule, label, text, answer = attempt
+    said, fits = _said(answer), answer is not None
+    return {"rule": rule.name.lower(), "from": label, "text": text, "fits": fits, "answer": said, "decides": decides}
 
 
 def _policy(tried: PolicyTried) -> dict[str, Json]:
