@@ -74,6 +74,14 @@ def test_an_alert_is_there_as_it_came(store: Store) -> None:
     assert list(store.active()) == [given_alert]
 
 
+def test_an_alert_can_be_looked_up_by_its_key_after_its_end(store: Store) -> None:
+    ended = alert("b", status=AlertStatus.RESOLVED, seen=1)
+    store.record([alert("a"), alert("b"), ended])
+    unknown = alert("c").key
+    assert list(store.current([ended.key, unknown, alert("a").key])) == [ended, alert("a")]
+    assert list(store.current([])) == []
+
+
 def test_what_the_store_gave_can_be_recorded_again(store: Store) -> None:
     store.record([alert()])
     (known,) = store.active()
