@@ -100,6 +100,7 @@ def test_the_guards_speak_in_the_order_of_the_design() -> None:
         "Silenced",
         "HeldByPerson",
         "AwaitingResolve",
+        "Quarantined",
         "TooOld",
         "Maintenance",
         "Paused",
