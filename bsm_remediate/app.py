@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -14,6 +14,7 @@ from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
 from bsm_remediate.config.sources import AlertmanagerSource, VendorSource
 from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.finding import Finding, Severity
@@ -26,7 +27,9 @@ from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
+    from bsm_remediate.adapters.ansible.ping import Pinged
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
+    from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.engine.engine import Engine, EngineOptions
@@ -40,17 +43,8 @@ class Installation:
     settings: Settings
 
     @classmethod
-    def from_options(
-        cls,
-        *,
-        policies: Path | None = None,
-        inventory: tuple[Path, ...] = (),
-        playbooks: Path | None = None,
-        config: Path | None = None,
-        database: str | None = None,
-    ) -> Installation:
+    def from_options(cls, options: Options) -> Installation:
         """From the command line's options, the environment and the settings file. Raises `WrongUsage`."""
-        options = Options(policies=policies, inventory=inventory, playbooks=playbooks, config=config, database=database)
         return cls(settings=read_settings(options))
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -179,6 +173,12 @@ class Installation:
         token = configured.token_file if isinstance(configured, AlertmanagerSource) and is_ours else None
         return AlertmanagerList([url], now=now, token=read_secret(token) if token is not None else "").listing()
 
+    def read_rules(self, given: str) -> tuple[AlertRule, ...]:
+        """The alert rules of a Prometheus's URL, a file or a folder. Raises `WrongUsage`, `SourceUnreachable`."""
+        from bsm_remediate.adapters.prometheus_rules import read_live_rules, read_rule_files
+
+        return read_live_rules(given) if given.startswith(("http://", "https://")) else read_rule_files(Path(given))
+
     # --- acting ----------------------------------------------------------------------------------------------------
 
     def ansible_projects(self) -> AnsibleProjects:
@@ -200,6 +200,30 @@ class Installation:
             usual=project(ansible, inventory),
             of_teams={team: project(one, listed(one.inventory) or inventory) for team, one in profiles},
         )
+
+    def open_vaults(self) -> Iterator[tuple[str, Opened]]:
+        """What the vault ids of each project open; by team, the deployment's first with an empty name."""
+        from bsm_remediate.adapters.ansible.vault import VaultedValues
+
+        projects = self.ansible_projects()
+        for team, project in (("", projects.usual), *projects.of_teams.items()):
+            yield team, VaultedValues(project, self.settings.playbooks).opened()
+
+    def ping(self, components: Sequence[Component], *, answered: Callable[[Pinged], None]) -> list[Pinged]:
+        """Whether the hosts of `components` answer, each as runs would reach it; host by host to `answered`."""
+        from bsm_remediate.adapters.ansible.confidential import Secrets
+        from bsm_remediate.adapters.ansible.ping import ping
+
+        projects = self.ansible_projects()
+        secrets = Secrets(projects, self.settings.playbooks)
+        state = self.prepare_state_dir()
+        found = []
+        for project in projects.all():
+            hosts = sorted({one.host for one in components if projects.of(one) is project})
+            if hosts:
+                redact, limit = secrets.redactor(project), 60.0 + 2 * len(hosts)
+                found += ping(hosts, project=project, state=state, redact=redact, answered=answered, time_limit_s=limit)
+        return found
 
     def open_store(self) -> Store:
         """The database, migrated. Raises `StoreUnavailable`."""

@@ -35,7 +35,10 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("runs", "runs", "List runs, or show one with its events."),
         ("why", "why", "Explain a component, a service, a run or a held step."),
     ),
-    "Set up": (("completion", "completion", "Print the script that lets a shell complete commands and ids."),),
+    "Set up": (
+        ("doctor", "doctor", "Examine this deployment: hosts, vaults, clocks, sources, settings."),
+        ("completion", "completion", "Print the script that lets a shell complete commands and ids."),
+    ),
     "Steer": (
         ("approve", "controls", "Let a run that waits for approval go ahead."),
         ("reject", "controls", "Refuse a run that waits for approval."),

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from bsm_remediate.app import Installation
+    from bsm_remediate.config.settings import Options
     from bsm_remediate.domain.bundle import Bundle
 
 
@@ -24,17 +25,23 @@ class Deployment:
     database: str | None = None
     verbosity: int = 0
 
-    def installation(self) -> Installation:
-        """Settings of this deployment: file, then environment, then these options."""
-        from bsm_remediate.app import Installation
+    def options(self) -> Options:
+        """These, as settings take them."""
+        from bsm_remediate.config.settings import Options
 
-        return Installation.from_options(
+        return Options(
             policies=self.policies,
             inventory=self.inventory,
             playbooks=self.playbooks,
             config=self.config,
             database=self.database,
         )
+
+    def installation(self) -> Installation:
+        """Settings of this deployment: file, then environment, then these options."""
+        from bsm_remediate.app import Installation
+
+        return Installation.from_options(self.options())
 
     def load_bundle(self, *, scrutinise: bool = False) -> Bundle:
         """The bundle; its findings go to stderr. Raises `InvalidBundle` (exit code 2) when it has errors.

@@ -137,7 +137,7 @@ class Options:
 
 def read_settings(options: Options, environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this deployment. Raises `WrongUsage` for a file or value that can't be used."""
-    file = _read_file(options.config)
+    file = read_file(options.config)
     state_dir = _state_dir(file, environment)
     inventory = options.inventory or _paths(environment.get("BSM_INVENTORY")) or listed(file.inventory)
     playbooks = options.playbooks or _path(environment.get("BSM_PLAYBOOKS")) or file.playbooks
@@ -165,7 +165,8 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
     )
 
 
-def _read_file(given: Path | None) -> FileSettings:
+def read_file(given: Path | None) -> FileSettings:
+    """The settings file, or an empty one where there is none. Raises `WrongUsage`."""
     path = given or DEFAULT_CONFIG
     if given is None and not path.exists():
         return FileSettings()

@@ -262,3 +262,50 @@ def test_check_looks_at_playbooks_in_subfolders_with_the_team_s_inventory(projec
     policies.write_text(policies.read_text().replace("playbook: mend.yml", "playbook: db/mend.yml"))
     found = json.loads(project.bsm("check", "--format", "json").stdout)["findings"]
     assert [(one["code"], Path(one["file"]).name) for one in found] == [("play-without-hosts", "mend.yml")]
+
+
+def examined(project: Project, *words: str) -> tuple[int, dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
+    """Exit code, what was found by check, and the settings with their origin."""
+    done = project.bsm("doctor", "-o", "json", *words)
+    document = json.loads(done.stdout)
+    found = {one["check"]: (one["health"], one["detail"]) for one in document["checks"]}
+    return done.returncode, found, {one["key"]: (one["value"], one["origin"]) for one in document["settings"]}
+
+
+def test_the_doctor_finds_a_sound_deployment_sound_and_says_where_each_setting_comes_from(project: Project) -> None:
+    project.use_policies(project.root / "out")
+    project.use_settings(SETTINGS + "[[tokens]]\nrole = 'viewer'\nname = 'wall'\nfile = 'wall.token'\n")
+    (project.root / "wall.token").write_text("canary-of-a-token")
+    for name in ("wall.token", "other.password"):
+        (project.root / name).chmod(0o600)
+    code, found, settings = examined(project)
+    assert {health for health, _ in found.values()} == {"ok"}, found
+    assert code == 0
+    assert found["hosts"][1] == "1 of 1 answer"
+    assert found["clocks"][1].startswith("within 5 s of ours")
+    assert found["vault"][1] == "2 files with vaulted values, all of them open"
+    assert settings["playbooks"] == ("project/playbooks", "bsm-remediate.toml")
+    assert settings["state_dir"][1] == "BSM_STATE_DIR"
+    assert settings["port"] == ("8470", "default")
+    assert settings["tokens.wall"] == ("(set) role viewer", "bsm-remediate.toml")
+    assert settings["ansible.vault_ids"] == ("other@other.password", "bsm-remediate.toml")
+
+
+def test_the_doctor_names_what_is_wrong_and_what_to_do(project: Project) -> None:
+    project.use_policies(project.root / "out")
+    (project.root / "other.password").write_text("not-the-password")
+    (project.root / "one.yml").write_text(
+        "app: {hosts: {app-1: {ansible_host: 127.0.0.1, ansible_port: 9, of_host: x}},"
+        " vars: {ansible_python_interpreter: /usr/bin/python3}}\n"
+    )
+    project.use_settings(SETTINGS + '[sources.alertmanager]\nurl = "http://127.0.0.1:9"\n')
+    code, found, _ = examined(project)
+    assert code == 1
+    assert found["vault"] == ("failed", "2 vaulted values are opened by none of the vault ids")
+    assert found["host app-1"][0] == "failed"
+    assert "unreachable" in found["host app-1"][1]
+    assert found["hosts"][1] == "0 of 1 answer"
+    assert found["source alertmanager"] == ("failed", "http://127.0.0.1:9 does not answer: no connection")
+    assert found["secrets"][0] == "warning"
+    code, found, _ = examined(project, "--no-hosts")
+    assert (code, "hosts" in found) == (1, False)

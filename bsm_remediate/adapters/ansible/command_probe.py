@@ -8,6 +8,7 @@ import threading
 import uuid
 from pathlib import Path
 
+from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.adapters.ansible.events import Account, one_line
 from bsm_remediate.adapters.ansible.executor import assert_exact_hosts
 from bsm_remediate.adapters.ansible.folder import RunFolder
@@ -17,7 +18,6 @@ from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import classify
 from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject, AnsibleProjects
 from bsm_remediate.adapters.ansible.redact import Redactor
-from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Check

@@ -13,6 +13,7 @@ from pathlib import Path
 from ansible_runner.exceptions import AnsibleRunnerException
 from pexpect.exceptions import ExceptionPexpect
 
+from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.adapters.ansible.events import Account, one_line
 from bsm_remediate.adapters.ansible.folder import RunFolder
 from bsm_remediate.adapters.ansible.inert import run_variables
@@ -20,7 +21,6 @@ from bsm_remediate.adapters.ansible.inventory import read_inventory
 from bsm_remediate.adapters.ansible.launch import Launch
 from bsm_remediate.adapters.ansible.outcome import Ended, classify
 from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
-from bsm_remediate.adapters.ansible.confidential import Secrets
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.errors import InventoryUnreadable

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bsm_remediate.adapters.ansible.inventory import inventory_files
@@ -28,6 +29,19 @@ _Stamp = tuple[int, int]
 """Modification time in ns and size of a file."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """What the vault ids of a project open."""
+
+    values: tuple[str, ...] = ()
+    files: int = 0
+    """Files with anything vaulted in them."""
+    unread: int = 0
+    """Vaulted values that no vault id opens."""
+    trouble: str = ""
+    """Why nothing could be opened."""
+
+
 class VaultedValues:
     """The vaulted values of one project; read again when one of its files changes."""
 
@@ -37,16 +51,20 @@ class VaultedValues:
         self._guard = threading.Lock()
         self._seen: dict[Path, tuple[_Stamp, bool]] = {}
         self._read: dict[Path, _Stamp] = {}
-        self._values: tuple[str, ...] = ()
+        self._opened = Opened()
 
     def __call__(self) -> tuple[str, ...]:
         """All values that its vault ids open, now."""
+        return self.opened().values
+
+    def opened(self) -> Opened:
+        """The same, with what could not be opened."""
         with self._guard:
             vaulted = dict(self._vaulted())
             if vaulted != self._read:
-                self._values = self._ask(list(vaulted))
+                self._opened = self._ask(list(vaulted))
                 self._read = vaulted
-            return self._values
+            return self._opened
 
     def _vaulted(self) -> Iterator[tuple[Path, _Stamp]]:
         """The files with anything vaulted in them; each is looked into only once it has changed."""
@@ -72,9 +90,9 @@ class VaultedValues:
                 seen.add(absolute)
                 yield absolute
 
-    def _ask(self, files: list[Path]) -> tuple[str, ...]:
+    def _ask(self, files: list[Path]) -> Opened:
         if not files:
-            return ()
+            return Opened()
         python = self._project.binaries / "python"
         command = [str(python) if python.exists() else sys.executable, "-P", str(OURS / "vault_reader.py")]
         try:
@@ -91,10 +109,12 @@ class VaultedValues:
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             # Its output could hold what must not be logged.
             _log.warning("vault.unreadable files=%d: %s", len(files), type(error).__name__)
-            return ()
+            return Opened(
+                files=len(files), trouble="the vault ids can't be read: a file, a script or a password is missing"
+            )
         if found["unread"]:
             _log.warning("vault.not_opened values=%d: no vault id opens them, so no run can use them", found["unread"])
-        return tuple(found["values"])
+        return Opened(values=tuple(found["values"]), files=len(files), unread=found["unread"])
 
 
 def _below(root: Path) -> Iterator[Path]:
