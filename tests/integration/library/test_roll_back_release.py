@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play, play_each, refusals
+from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play_each, refusals
 
 
 class Site:
@@ -77,20 +77,23 @@ def test_where_it_goes_back_to_depends_on_what_was_done_before(tmp_path: Path) -
     assert sites["bad-before"].record()["bad"] == ["r2", "r3"]
 
 
-def test_an_older_release_that_does_not_answer_is_a_failure(site: Site, tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=site.root / "current"))
+def test_an_older_release_that_does_not_answer_is_a_failure(tmp_path: Path) -> None:
+    silent, answering = Site(tmp_path / "silent"), Site(tmp_path / "answering")
+    pages = partial(SimpleHTTPRequestHandler, directory=answering.root / "current")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), pages)
     Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    cases = {
+        "silent": {**silent.given, "release_wait": 1, "release_url": f"{base}/missing"},
+        "answering": {**answering.given, "release_url": f"{base}/version"},
+    }
     try:
-        base = f"http://127.0.0.1:{server.server_port}"
-        given = {**site.given, "release_wait": 1}
-        failed = play("roll_back_release.yml", tmp_path, {**given, "release_url": f"{base}/missing"})
-        assert not failed.succeeded
-        assert site.record()["done"] is False
-        again = play("roll_back_release.yml", tmp_path, {**given, "release_url": f"{base}/version"})
-        assert again.succeeded, again.output
+        told = play_each("roll_back_release.yml", tmp_path, cases)
     finally:
         server.shutdown()
         server.server_close()
+    assert (told["silent"].succeeded, told["answering"].succeeded) == (False, True)
+    assert (silent.record()["done"], answering.record()["done"]) == (False, True)
 
 
 def test_nothing_is_turned_where_there_is_nothing_to_go_back_to(site: Site, tmp_path: Path) -> None:

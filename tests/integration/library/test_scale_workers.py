@@ -23,14 +23,18 @@ if verb == "list-units":
     for unit in sorted(units.iterdir()):
         if fnmatch.fnmatch(unit.name, words[0]):
             print(unit.name, "loaded active running A worker")
+states = ["active" if (units / word).exists() else "inactive" for word in words]
+if verb == "is-active":
+    print(*states, sep=chr(10))
+    sys.exit(0 if "active" in states else 3)
 for word in words if verb != "list-units" else []:
+    if verb == "enable" and "broken" in word:
+        continue
     if verb == "enable":
         (units / word).write_text(str(subprocess.Popen(["sleep", "300"], start_new_session=True).pid))
     elif verb == "disable":
         os.kill(int((units / word).read_text()), signal.SIGTERM)
         (units / word).unlink()
-    elif not (units / word).exists():
-        sys.exit(3)
 """
 
 
@@ -119,6 +123,13 @@ def test_systemd_starts_what_is_missing_and_stops_what_is_too_much(units: Path, 
     assert fewer.succeeded, fewer.output
     assert {unit.name for unit in units.iterdir()} == {"mailer@1.service", "mailer@blue.service"}
     assert (units / "mailer@1.service").read_text() == started["mailer@1.service"]
+
+
+def test_workers_that_do_not_come_up_are_a_failure(units: Path, tmp_path: Path) -> None:
+    systemctl = {"worker_systemctl": str(tmp_path / "systemctl"), "worker_wait": 1}
+    played = play("scale_workers.yml", tmp_path, {**systemctl, "worker_name": "broken", "worker_count": 1})
+    assert not played.succeeded
+    assert list(units.iterdir()) == []
 
 
 def test_too_many_too_few_and_unclear_workers_are_refused(units: Path, tmp_path: Path) -> None:
