@@ -100,12 +100,13 @@ class MapReader:
             return
         members = []
         for host in self._hosts_of_set(section, entry):
+            address = self._read.addresses.get(host, host) if self._read is not None else host
             member = replace(
                 base,
                 id=NodeId(f"{name}@{host}"),
                 host=host,
                 set=NodeId(name),
-                aliases=tuple(alias.replace("{host}", host) for alias in base.aliases),
+                aliases=tuple(alias.replace("{host}", host).replace("{address}", address) for alias in base.aliases),
                 labels={key: value.replace("{host}", host) for key, value in base.labels.items()},
             )
             members.append(member.id)

@@ -86,7 +86,9 @@ class ComponentSection(_Section):
     )
     hosts: Any = Field(default=None, description="Makes it a set: a group, a pattern with *, or a list of hosts.")
     requires: Any = Field(default=None, description="Formula over what it needs.")
-    aliases: list[Text] = Field(default_factory=list, description="Other names that alerts use for it.")
+    aliases: list[Text] = Field(
+        default_factory=list, description="Other names that alerts use for it; in a set with {host} or {address}."
+    )
     match: dict[Text, Text] | list[Text] | None = Field(
         default=None, description="Alerts with these labels are about it."
     )
