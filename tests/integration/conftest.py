@@ -20,7 +20,7 @@ import pytest
 from lab.real.layout import CHECKOUT
 from lab.real.shop import Lab
 
-_PAGER_AFTER_S = 20
+_PAGER_AFTER_S = 15
 _NETWORKS = range(100, 250)
 _DOWN_WITHIN_S = 60
 

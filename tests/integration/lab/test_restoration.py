@@ -18,7 +18,7 @@ def _seconds(since: datetime, moment: str) -> float:
 
 @pytest.mark.parametrize(
     ("component", "alertname"),
-    [("cache", "CacheDown"), ("web-1", "WebServerDown"), ("lb", "LoadBalancerDown"), ("standby", "StandbyDown")],
+    [("cache", "CacheDown"), ("web-1", "WebServerDown"), ("lb", "LoadBalancerDown")],
 )
 def test_a_killed_process_is_restored_and_verified(
     shop: LabEngine, stopwatch: Stopwatch, component: str, alertname: str

@@ -104,3 +104,17 @@ def test_what_made_things_worse_is_rolled_back_and_the_next_alternative_restores
     ]
     assert _harm(shop) is None
     assert shop.lab.page("/catalogue") == 200
+
+
+def test_what_cannot_be_undone_is_left_alone_until_a_person_gives_it_back(shop: LabEngine, own: Own) -> None:
+    own.adopt(WORSE.replace("UNDO", "undo_badly.yml"), RIGHT)
+    poisoned = now()
+    break_(shop.lab, POISON)
+    until(lambda: shop.run(since=poisoned, component="cache", state="escalated"), "the cache is handed over")
+    assert _told(shop, poisoned) == [("worse.yml", "escalated", "rollback_failed")]
+    until(lambda: shop.verdict("CachePoisoned", "cache")[0] == "quarantined", "it is left alone")
+    own.adopt(RIGHT)  # the person has found a better way
+    assert shop.verdict("CachePoisoned", "cache")[0] == "quarantined"
+    shop.ask("release", target="cache")
+    until(lambda: shop.run(since=poisoned, component="cache", state="succeeded"), "the cache is restored")
+    assert shop.lab.page("/catalogue") == 200
