@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("alerts", "alerts", "List the alerts; end a stale one."),
         ("services", "services", "List the services, worst first."),
         ("runs", "runs", "List runs, or show one with its events."),
+        ("report", "report", "Tell what policies in shadow would have saved."),
         ("why", "why", "Explain a component, a service, a run or a held step."),
     ),
     "Set up": (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import click
 
@@ -38,6 +38,9 @@ class Live(Protocol):
 
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         """A run and its events. Raises `UnknownId`."""
+
+    def report(self, since: datetime | None, until: datetime | None) -> Row:
+        """What happened from `since` (a week before without it) to `until` (now). Raises `WrongUsage`."""
 
     def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
         """The engine's answer. Raises `NotReachable`, `NoLiveEngine`, or `RemediationError` when it refuses."""
@@ -79,6 +82,11 @@ class Server:
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         path = f"/api/v1/runs/{quote(run_id, safe='')}"
         return self._get(path), self._get(f"{path}/events?limit=10000")["items"]
+
+    def report(self, since: datetime | None, until: datetime | None) -> Row:
+        moments = {"from": since, "to": until}
+        asked = {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
+        return self._get(f"/api/v1/report?{urlencode(asked)}")
 
     def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
         name = quote(target, safe="")
@@ -162,6 +170,15 @@ class LocalDatabase:
         if found is None:
             raise UnknownId(f"there is no run '{run_id}'", hint="`runs` lists them")
         return run_row(found), [event_row(event) for event in self._opened().events(subject=run_id, limit=10_000)]
+
+    def report(self, since: datetime | None, until: datetime | None) -> Row:
+        from bsm_remediate.web.report import period, report_document
+
+        found = period(since, until, now=datetime.now(UTC))
+        if found is None:
+            raise WrongUsage("--from must lie before --to")
+        store = self._opened()
+        return report_document(store, self._deployment.load_bundle(), store.standing().max_mode, found)
 
     def _evaluated(self) -> tuple[Bundle, Evaluation]:
         from bsm_remediate.domain.evaluation import Evaluator

@@ -7,7 +7,7 @@ leaves the shadow. The journal has an event only where a decision changes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -115,6 +115,15 @@ class ShadowEpisode:
     @property
     def began_at(self) -> datetime:
         return min(one.began_at for one in self.decisions)
+
+    def up_to(self, moment: datetime) -> ShadowEpisode | None:
+        """What was known of it then, with the end of its alert if that came before; None when it had not begun."""
+        decisions = tuple(one for one in self.decisions if one.at < moment)
+        end = self.end
+        if end is not None and end.at > moment:
+            has_cleared = end.cleared_at is not None and end.cleared_at <= moment
+            end = replace(end, at=moment) if has_cleared else None
+        return replace(self, decisions=decisions, end=end) if decisions else None
 
     def spans(self, until: datetime) -> tuple[tuple[ShadowDecision, datetime, datetime], ...]:
         """Each decision with the time during which it held, up to `until` at most; those of no length are left out."""

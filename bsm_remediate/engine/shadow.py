@@ -10,7 +10,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.policy import Alternative, Mode, Policy, Rate, Scope
 from bsm_remediate.domain.run import Run
@@ -28,7 +28,9 @@ from bsm_remediate.domain.shadow import (
     decision_of,
     end_of,
     ended_event,
+    episodes_of,
 )
+from bsm_remediate.domain.shadow_report import LOOK_BACK, ShadowReport, shadow_report
 from bsm_remediate.engine.job import rendered
 from bsm_remediate.ports import Store
 
@@ -115,6 +117,26 @@ def shadow_events(store: Store) -> Iterator[Event]:
                 yield event
         if len(page) < _PAGE:
             return
+
+
+def shadow_policies(bundle: Bundle, cap: Mode) -> list[PolicyId]:
+    """Those that would do something, but may not, where no policy goes further than `cap`."""
+    return [
+        policy.id
+        for policy in bundle.policies.values()
+        if any(min(_written_mode(policy, one), cap) is Mode.SHADOW for one in policy.do)
+    ]
+
+
+def read_shadow_report(store: Store, bundle: Bundle, cap: Mode, *, since: datetime, until: datetime) -> ShadowReport:
+    """The shadow report from what the store knows."""
+    return shadow_report(
+        episodes_of(shadow_events(store)),
+        store.runs(since=since - LOOK_BACK),
+        since=since,
+        until=until,
+        policies=shadow_policies(bundle, cap),
+    )
 
 
 def _in_shadow(evaluation: Evaluation, bundle: Bundle) -> Iterator[tuple[NodeId, Decision, Policy, Alternative]]:

@@ -25,6 +25,7 @@ from bsm_remediate.ports import Control
 from bsm_remediate.web.access import ADMINISTER, APPROVE, OPERATE, READ, Credentials, Identity
 from bsm_remediate.web.live import Live
 from bsm_remediate.web.problem import CONTENT_TYPE, problem
+from bsm_remediate.web.report import period, report_document
 from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, run_row, service_rows
 
 _ANSWER_WITHIN_S = 5.0
@@ -156,6 +157,16 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         found = live.store.events(after=cursor, subject=run_id, limit=limit)
         following = str(found[-1].position) if len(found) == limit else None
         return {"items": [event_row(event) for event in found], "next": following}
+
+    @api.get("/api/v1/report", dependencies=guarded)
+    def report(
+        since: Annotated[datetime | None, Query(alias="from", description="Default: a week before `to`.")] = None,
+        until: Annotated[datetime | None, Query(alias="to", description="Default: now.")] = None,
+    ) -> dict[str, Any]:
+        found = period(since, until, now=datetime.now(UTC))
+        if found is None:
+            raise HTTPException(422, "`from` must lie before `to`")
+        return report_document(live.store, live.bundle, evaluation().situation.max_mode, found)
 
     @api.get("/api/v1/events", dependencies=guarded)
     def events(

@@ -1,0 +1,47 @@
+"""The report of a time, section by section (`report -o json`, `GET /api/v1/report`)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.plan_document import time_text
+from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.shadow_words import shadow_document
+from bsm_remediate.engine.shadow import read_shadow_report
+from bsm_remediate.ports import Store
+
+SCHEMA = "bsm-remediate/report/v1"
+USUAL = timedelta(days=7)
+"""How far back it looks unless told otherwise."""
+
+Period = tuple[datetime, datetime]
+
+
+def period(since: datetime | None, until: datetime | None, *, now: datetime) -> Period | None:
+    """From when to when, in UTC: a time without a zone is UTC, a missing one as `USUAL` says; None: no time at all."""
+    try:
+        end = _utc(until) if until is not None else now
+        begin = _utc(since) if since is not None else end - USUAL
+    except OverflowError:
+        return None
+    return (begin, end) if begin < end else None
+
+
+def _utc(moment: datetime) -> datetime:
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def report_document(store: Store, bundle: Bundle, cap: Mode, period: Period) -> dict[str, Any]:
+    """Everything that the store tells about `period`; `cap` is how far the engine lets policies go."""
+    since, until = period
+    shadow = read_shadow_report(store, bundle, cap, since=since, until=until)
+    return {
+        "schema": SCHEMA,
+        "from": time_text(since),
+        "to": time_text(until),
+        "currency": bundle.currency,
+        "max_mode": str(cap),
+        "shadow": shadow_document(shadow, currency=bundle.currency),
+    }
