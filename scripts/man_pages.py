@@ -126,7 +126,8 @@ def _examples(epilog: str | None) -> list[str]:
 def _text(text: str) -> str:
     """`text` as roff takes it: no character of it is a command."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
-    escaped = escaped.replace("\u2026", "...").replace("^", "\\(ha").replace("~", "\\(ti")
+    escaped = escaped.replace("^", "\\(ha").replace("~", "\\(ti")
+    escaped = "".join(one if one.isascii() else f"\\[u{ord(one):04X}]" for one in escaped)
     return f"\\&{escaped}" if escaped.startswith(".") else escaped
 
 
