@@ -4,15 +4,17 @@ changed, not what fires.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.classify import Classifier
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.policy import Policy
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State, worse
 
@@ -120,36 +122,38 @@ class Board:
     # --- summing up ------------------------------------------------------------------------------------------------
 
     def _hear(self, said: Iterable[Signal], now: datetime) -> Heard:
-        signals: list[Signal] = []
-        worst, onset, good_until, leans = State.OK, None, _ALWAYS, False
-        for signal in by_onset(said):
-            if signal.sets is State.OK:
-                signals.append(signal)
-                continue
-            stale_after, leaning = self._stale_after(signal.alert)
-            is_stale = now > stale_after
-            is_unknown = is_stale or signal.alert.status is AlertStatus.UNKNOWN
-            signals.append(replace(signal, sets=State.UNKNOWN) if is_unknown else signal)
-            # What is stale is looked at anew each time: a repeat may have come.
-            good_until = min(good_until, _NEVER if is_stale else stale_after)
-            leans = leans or leaning
-            onset = signal.since if onset is None else onset
-            worst = worse(worst, signals[-1].sets)
+        signals = by_onset(said)
+        telling = [one for one in signals if one.sets is not State.OK]
+        seen = [self._seen(one.alert) for one in telling]
+        good_until = min(seen) + self._timeout if seen else _ALWAYS
+        if now > good_until or any(one.alert.status is AlertStatus.UNKNOWN for one in telling):
+            signals = tuple(self._as_known(one, now) for one in signals)
         return Heard(
-            signals=tuple(signals),
-            worst=worst,
-            onset=onset,
-            is_conditional=any(policy.when is not None for signal in signals for policy in signal.policies),
-            good_until=good_until,
-            leans_on_repeats=leans,
+            signals=signals,
+            worst=reduce(worse, {one.sets for one in signals}, State.OK),
+            onset=telling[0].since if telling else None,
+            is_conditional=any(policy.when is not None for policies in _distinct(signals) for policy in policies),
+            # What is stale is looked at anew each time: a repeat may have come.
+            good_until=good_until if now <= good_until else _NEVER,
+            leans_on_repeats=any(at > one.alert.received_at for at, one in zip(seen, telling, strict=True)),
         )
 
-    def _stale_after(self, alert: Alert) -> tuple[datetime, bool]:
-        """Until when it counts though it neither repeats nor resolves (DESIGN 5.6), and whether by a repeat."""
-        repeated = self._last_seen.get(alert.key)
-        leans = repeated is not None and repeated > alert.received_at
-        seen = repeated if leans and repeated is not None else alert.received_at
-        return seen + self._timeout, leans
+    def _seen(self, alert: Alert) -> datetime:
+        """When it was last heard of: when it came, or its last repeat."""
+        repeated = self._last_seen.get(alert.key) if self._last_seen else None
+        return alert.received_at if repeated is None or repeated < alert.received_at else repeated
+
+    def _as_known(self, signal: Signal, now: datetime) -> Signal:
+        """Unknown once it neither repeats nor resolves (DESIGN 5.6), or where its source says so."""
+        is_silent = now > self._seen(signal.alert) + self._timeout
+        if signal.sets is State.OK or not (is_silent or signal.alert.status is AlertStatus.UNKNOWN):
+            return signal
+        return signal._replace(sets=State.UNKNOWN)
+
+
+def _distinct(signals: Iterable[Signal]) -> Collection[tuple[Policy, ...]]:
+    """The sets of policies that speak about `signals`, each tuple once."""
+    return {id(one.policies): one.policies for one in signals}.values()
 
 
 def _unmapped(alert: Alert, reason: str) -> Decision:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from sys import intern
+from typing import NamedTuple
 
 from bsm_remediate.domain.alert import Alert, severity_of
 from bsm_remediate.domain.bundle import Bundle
@@ -15,8 +15,7 @@ from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import SEVERITY_STATE, State
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One alert as the bundle reads it: its signals, or a service that it reports on, or why it fits nothing."""
 
     alert: Alert

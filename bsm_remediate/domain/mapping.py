@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from sys import intern
+from typing import NamedTuple
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
@@ -13,16 +13,14 @@ from bsm_remediate.domain.match_index import MatchIndex
 from bsm_remediate.domain.policy import Policy
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What an alert names, and how that was found, for people."""
 
     node: NodeId
     how: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Mapped:
+class Mapped(NamedTuple):
     """The components (or one service) that an alert is about; without any, `reason` says why."""
 
     components: tuple[Target, ...] = ()

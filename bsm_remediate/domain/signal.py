@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.ids import NodeId
@@ -11,8 +11,7 @@ from bsm_remediate.domain.policy import Evidence, Policy
 from bsm_remediate.domain.state import State
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One alert on one component, as the bundle reads it. Several hits of a `match` make one signal each."""
 
     alert: Alert
