@@ -7,10 +7,9 @@ demo: ## A shop of small processes is broken and brought back, in about a minute
 	./demo
 test: ## All checks: style, types, import law, playbooks, tests
 	./test
-bench: ## Measured side by side with ansible-rulebook
+bench: ## Everything measured side by side with ansible-rulebook (Java 17), written to docs/benchmarks.md
 	sh scripts/bootstrap dev
-	.venv/bin/python benchmarks/intake.py
-	.venv/bin/python benchmarks/first_task.py
+	.venv/bin/python benchmarks/all.py
 docs: ## Write the pages that are made from the code: reference, man pages
 	.venv/bin/python scripts/reference.py
 	.venv/bin/python scripts/man_pages.py
