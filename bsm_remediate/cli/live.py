@@ -36,6 +36,9 @@ class Live(Protocol):
 
     def plan(self) -> Row: ...
 
+    def max_mode(self) -> str:
+        """How far policies may go on that engine, or on the latest one of that database."""
+
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         """A run and its events. Raises `UnknownId`."""
 
@@ -78,6 +81,9 @@ class Server:
 
     def plan(self) -> Row:
         return self._get("/api/v1/plan")
+
+    def max_mode(self) -> str:
+        return str(self._get("/api/v1/runs?limit=1").get("max_mode", "auto"))
 
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         path = f"/api/v1/runs/{quote(run_id, safe='')}"
@@ -161,6 +167,9 @@ class LocalDatabase:
 
         bundle, evaluation = self._evaluated()
         return plan_document(evaluation, bundle, considered=("alerts", "bundle", "database"))
+
+    def max_mode(self) -> str:
+        return str(self._opened().standing().max_mode)
 
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         from bsm_remediate.domain.ids import RunId

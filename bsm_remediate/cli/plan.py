@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bsm_remediate.cli.alert_input import alert_options, read_alerts
+from bsm_remediate.cli.cap import show_cap
 from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, parse_moment
@@ -91,6 +92,7 @@ def command(
 
 def show_plan(console: Console, evaluation: Evaluation, bundle: Bundle) -> None:
     """Impact first, then what would be done, then what wouldn't and why."""
+    show_cap(console, str(evaluation.situation.max_mode))
     show_impact(console, evaluation, bundle)
     plan = evaluation.plan
     if plan.steps:

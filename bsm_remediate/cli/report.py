@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.moments import parse_moment
@@ -48,8 +49,8 @@ def command(
 
 def _show(console: Console, report: Row) -> None:
     console.print(f"From {report['from']} to {report['to']}", markup=False)
-    if report["max_mode"] != "auto":
-        console.print(f"No policy goes further than {report['max_mode']} on this engine (--max-mode).")
+    if cap_text(report["max_mode"]):
+        console.print(cap_text(report["max_mode"]), markup=False)
     for name, show in SECTIONS.items():
         if name in report:
             console.print()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.cap import cap_text, show_cap
 from bsm_remediate.cli.completing import runs_that
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
@@ -25,11 +26,17 @@ def command(deployment: Deployment, run_id: str | None, url: str | None, output:
     """List the runs, newest first; or show one with all its events."""
     live = live_of(deployment, url)
     if run_id is None:
-        found = live.rows("runs")
-        emit({"items": found, "next": None}, output, table=lambda console: show_runs(console, found))
+        found, max_mode = live.rows("runs"), live.max_mode()
+        capped = {"max_mode": max_mode} if cap_text(max_mode) else {}
+        emit({"items": found, "next": None, **capped}, output, table=lambda console: _show(console, found, max_mode))
     else:
         run, events = live.run(run_id)
         emit({**run, "events": events}, output, table=lambda console: show_run(console, run, events))
+
+
+def _show(console: Console, runs: list[Row], max_mode: str) -> None:
+    show_cap(console, max_mode)
+    show_runs(console, runs)
 
 
 def show_runs(console: Console, runs: list[Row]) -> None:

@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.completing import goals
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
@@ -61,5 +62,5 @@ def command(deployment: Deployment, host: str | None, port: int | None, goal: st
 
 
 def _announce(url: str, max_mode: str) -> None:
-    capped = f" No policy goes further than {max_mode}." if max_mode != "auto" else ""
-    click.echo(f"The engine runs at {url}; alerts go to {url}/api/v1/webhooks/alertmanager.{capped}", err=True)
+    text = f"The engine runs at {url}; alerts go to {url}/api/v1/webhooks/alertmanager. {cap_text(max_mode)}"
+    click.echo(text.rstrip(), err=True)

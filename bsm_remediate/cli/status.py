@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.cap import show_cap
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
@@ -30,11 +31,13 @@ def command(deployment: Deployment, url: str | None, output: str) -> None:
     document = {
         "schema": "bsm-remediate/status/v1",
         "goal": plan["goal"],
+        "max_mode": plan["max_mode"],
         "currency": plan["currency"],
         "loss_per_minute": plan["loss_per_minute"],
         "services": services,
         "runs": [run for run in runs if run["ended_at"] is None],
         "steps": plan["steps"],
+        "shadow": plan["shadow"],
         "held": plan["held"],
         "unmapped": plan["unmapped"],
     }
@@ -42,6 +45,7 @@ def command(deployment: Deployment, url: str | None, output: str) -> None:
 
 
 def _show(console: Console, status: Row, runs: list[Row]) -> None:
+    show_cap(console, status["max_mode"])
     unit = f"{status['currency']}/min"
     bad = [one for one in status["services"] if one["state"] != "ok"]
     if bad:
@@ -54,6 +58,14 @@ def _show(console: Console, status: Row, runs: list[Row]) -> None:
     if status["runs"]:
         console.print("\nUnder way or waiting:")
         show_runs(console, status["runs"])
+    if status["shadow"]:
+        table = simple_table("in shadow", "would run", "because")
+        for one in status["shadow"][:_SHOWN]:
+            table.add_row(plain(one["component"]), plain(one["playbook"]), plain(one["reason"]))
+        console.print()
+        console.print(table)
+        if len(status["shadow"]) > _SHOWN:
+            console.print(f"… and {len(status['shadow']) - _SHOWN} more")
     held = status["held"]
     if held:
         table = simple_table("held", "verdict", "because")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.completing import anything_explained
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Live, Row, live_of, url_option
@@ -69,14 +70,15 @@ def _explained(live: Live, name: str) -> tuple[list[str], Row]:
     services = {row["id"]: row for row in live.rows("services")}
     components = {row["id"]: row for row in live.rows("components")}
     plan = live.plan()
+    cap = [cap_text(plan["max_mode"])] if cap_text(plan["max_mode"]) else []
     if name in services:
-        return _service(services[name], plan), {"kind": "service", **services[name]}
+        return _service(services[name], plan) + cap, {"kind": "service", **services[name]}
     if name in components:
-        return _component(components[name], plan), {"kind": "component", **components[name]}
+        return _component(components[name], plan) + cap, {"kind": "component", **components[name]}
     runs = {row["id"] for row in live.rows("runs")}
     if name in runs:
         run, events = live.run(name)
-        return _run(run, events), {"kind": "run", **run}
+        return _run(run, events) + cap, {"kind": "run", **run}
     near = difflib.get_close_matches(name, [*services, *components, *runs], 1)
     raise UnknownId(f"nothing is called '{name}'", hint=f"did you mean '{near[0]}'?" if near else None)
 
@@ -109,6 +111,9 @@ def _component(row: Row, plan: Row) -> list[str]:
             lines.append(
                 f"step {step['order']} of the plan: {step['playbook']}, verdict {step['verdict']}, {step['reason']}"
             )
+    for step in plan["shadow"]:
+        if step["component"] == row["id"]:
+            lines.append(f"{step['policy']}: {step['verdict']}, {step['reason']}")
     for held in plan["held"]:
         if held["component"] == row["id"]:
             lines.append(f"{held['policy'] or 'no policy'}: {held['verdict']}, {held['reason']}")

@@ -85,10 +85,15 @@ class Case:
     signals: tuple[Signal, ...]
     """The earliest first."""
     alternative_index: int
-    mode: Mode
-    """The strictest of policy, alternative and this engine's cap."""
+    allowed: Mode
+    """The stricter of policy and alternative, whatever this engine's cap."""
     touched: frozenset[NodeId]
     """The components that the run disturbs: its own, those of its host with `scope: host`, and `affects`."""
+
+    @property
+    def mode(self) -> Mode:
+        """The strictest of policy, alternative and this engine's cap."""
+        return min(self.allowed, self.scene.situation.max_mode)
 
     @property
     def alternative(self) -> Alternative:
@@ -126,6 +131,10 @@ class Case:
         )
 
     def decided(self, verdict: Verdict, reason: str) -> Decision:
+        """With a reason that says so where this engine's cap holds the policy back (DESIGN 5.7)."""
+        cap = self.scene.situation.max_mode
+        if cap < self.allowed:
+            reason = f"{reason}; no policy goes further than {cap} on this engine, this one says {self.allowed}"
         return Decision(
             component=self.component.id,
             policy=self.policy.id,

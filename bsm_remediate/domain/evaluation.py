@@ -236,14 +236,14 @@ class Evaluator:
         index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
         alternative = policy.do[min(index, len(policy.do) - 1)]
         stance = self._stance(scene, policy)
-        mode = min(stance, alternative.mode if alternative.mode is not None else stance, scene.situation.max_mode)
+        allowed = min(stance, alternative.mode) if alternative.mode is not None else stance
         return Case(
             scene=scene,
             component=component,
             policy=policy,
             signals=signals,
             alternative_index=index,
-            mode=mode,
+            allowed=allowed,
             touched=touched_by(policy, alternative, component, self._on_host),
         )
 

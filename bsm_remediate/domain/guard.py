@@ -238,8 +238,8 @@ class Shadow:
     def check(self, case: Case) -> Decision | None:
         if case.mode is not Mode.SHADOW:
             return None
-        whose = "this engine acts" if case.policy.mode > Mode.SHADOW else "its policy is"
-        return case.decided(Verdict.SHADOW, f"would run {case.alternative.playbook}; {whose} in mode shadow")
+        own = "; its policy is in mode shadow" if case.allowed is Mode.SHADOW else ""
+        return case.decided(Verdict.SHADOW, f"would run {case.alternative.playbook}{own}")
 
 
 class NeedsApproval:

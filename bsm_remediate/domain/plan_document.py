@@ -28,6 +28,7 @@ def plan_document(evaluation: Evaluation, bundle: Bundle, *, considered: tuple[s
         "goal": plan.goal,
         "currency": bundle.currency,
         "bundle": plan.bundle,
+        "max_mode": str(evaluation.situation.max_mode),
         "considered": list(considered),
         "loss_per_minute": _money(impact.loss_per_minute),
         "unrestored_loss_per_minute": _money(plan.unrestored_loss_per_minute),

@@ -101,6 +101,11 @@ class Engine:
     def bundle(self) -> Bundle:
         return self._evaluator.bundle
 
+    @property
+    def max_mode(self) -> Mode:
+        """No policy goes further here."""
+        return self._options.max_mode
+
     def wake(self) -> None:
         """Something happened: tick soon."""
         if self._woken_at is None:

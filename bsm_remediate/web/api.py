@@ -20,6 +20,7 @@ from bsm_remediate.domain.duration import parse_duration
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.plan_document import plan_document
+from bsm_remediate.domain.policy import Mode
 from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.ports import Control
 from bsm_remediate.web.access import ADMINISTER, APPROVE, OPERATE, READ, Credentials, Identity
@@ -99,7 +100,7 @@ def _add_health(api: FastAPI, live: Live) -> None:
         if not health.is_ready:
             response.status_code = 503
         status = "unready" if not health.is_ready else "degraded" if health.problems else "ok"
-        return {"status": status, "problems": list(health.problems)}
+        return {"status": status, "problems": list(health.problems), "max_mode": str(health.max_mode)}
 
 
 def _add_metrics(api: FastAPI, metrics: Callable[[], bytes], reader: Callable[..., Identity]) -> None:
@@ -120,7 +121,9 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         return page(rows[cursor : cursor + limit], cursor + limit, len(rows))
 
     def page(rows: list[Row], following: int, number: int) -> dict[str, Any]:
-        return {"items": rows, "next": str(following) if following < number else None}
+        cap = live.evaluation.situation.max_mode if live.evaluation is not None else Mode.AUTO
+        capped = {"max_mode": str(cap)} if cap < Mode.AUTO else {}
+        return {"items": rows, "next": str(following) if following < number else None, **capped}
 
     @api.get("/api/v1/alerts", dependencies=guarded)
     def alerts(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
+from bsm_remediate.domain.policy import Mode
 from bsm_remediate.ports import Store
 
 
@@ -18,6 +19,8 @@ class Health:
     problems: tuple[str, ...] = field(default_factory=tuple)
     bundle_is_current: bool = True
     """False after a reload that was refused."""
+    max_mode: Mode = Mode.AUTO
+    """How far this engine lets policies go (`serve --max-mode`)."""
 
 
 class Live(Protocol):

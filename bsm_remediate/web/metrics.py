@@ -42,6 +42,9 @@ class _Engine(Collector):
         yield GaugeMetricFamily(
             "bsm_bundle_last_reload_successful", "Whether the last reload was taken.", float(health.bundle_is_current)
         )
+        yield GaugeMetricFamily(
+            "bsm_max_mode", "How far policies may go on this engine: 1 shadow, 2 approve, 3 auto.", health.max_mode
+        )
         yield from self._business()
         yield self._runs()
 

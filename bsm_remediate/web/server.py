@@ -91,7 +91,12 @@ class RunningEngine:
         except StoreUnavailable as error:
             problems.append(str(error))
             late = True
-        return Health(is_ready=not late, problems=tuple(problems), bundle_is_current=not self._engine.refused_bundle)
+        return Health(
+            is_ready=not late,
+            problems=tuple(problems),
+            bundle_is_current=not self._engine.refused_bundle,
+            max_mode=self._engine.max_mode,
+        )
 
 
 class _Server(uvicorn.Server):

@@ -15,7 +15,7 @@ from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.policy import Evidence, Mode, Policy
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.service_map import Component, Service
-from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.state import State
 from bsm_remediate.testing.builders import (
     NINE,
@@ -102,9 +102,21 @@ def test_shadows_act_where_that_is_assumed() -> None:
 def test_a_cap_on_the_engine_makes_shadows_of_all() -> None:
     found = seen(policy("acts", match=MATCH), what=situation(DOWN, max_mode=Mode.SHADOW))
     assert only(found).verdict == "shadow"
-    assert only(found).reason == "would run restart.yml; this engine acts in mode shadow"
-    capped = seen(policy("acts", match=MATCH), what=situation(DOWN, max_mode=Mode.APPROVE))
-    assert only(capped).verdict == "await_approval"
+    capped = "no policy goes further than shadow on this engine, this one says auto"
+    assert only(found).reason == f"would run restart.yml; {capped}"
+    asked = seen(policy("acts", match=MATCH), what=situation(DOWN, max_mode=Mode.APPROVE))
+    assert only(asked).verdict == "await_approval"
+    assert only(asked).reason.endswith("; no policy goes further than approve on this engine, this one says auto")
+
+
+def test_whatever_holds_a_capped_policy_the_cap_is_told_too_but_only_where_it_holds_it_back() -> None:
+    paused = [Pause(who="ana", reason="", since=NINE)]
+    held = seen(policy("acts", match=MATCH), what=situation(DOWN, pauses=paused, max_mode=Mode.SHADOW))
+    assert only(held).reason.startswith("paused by ana; no policy goes further than shadow on this engine")
+    careful = policy("asks", match=MATCH, mode=Mode.APPROVE)
+    assert "no policy goes further" not in only(seen(careful, what=situation(DOWN, max_mode=Mode.APPROVE))).reason
+    shadow = only(seen(policy("new", match=MATCH, mode=Mode.SHADOW), what=situation(DOWN, max_mode=Mode.SHADOW)))
+    assert shadow.reason == "would run restart.yml; its policy is in mode shadow"
 
 
 def test_an_alternative_may_be_stricter_than_its_policy_but_not_laxer() -> None:

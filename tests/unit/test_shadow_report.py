@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bsm_remediate.config.loader import load_bundle
+from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.ids import NodeId, PolicyId
@@ -19,7 +20,6 @@ from bsm_remediate.domain.shadow_report import Outcome, ShadowReport, shadow_rep
 from bsm_remediate.domain.shadow_words import shadow_document, told, verdict_of
 from bsm_remediate.engine.engine import EngineOptions
 from bsm_remediate.engine.shadow import read_shadow_report
-from bsm_remediate.testing import builders
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import Timeline
 
@@ -74,7 +74,8 @@ def report(shop: Timeline, *, since: datetime = NINE - timedelta(hours=1), until
 
 def policy(found: ShadowReport, name: str) -> dict[str, Any]:
     rows: Any = shadow_document(found, currency="EUR")["policies"]
-    return {row["policy"]: row for row in rows}[name]
+    wanted: dict[str, Any] = {row["policy"]: row for row in rows}[name]
+    return wanted
 
 
 def test_a_run_that_ends_before_the_alert_would_have_saved_the_rest_of_it(shop: Timeline) -> None:
@@ -106,8 +107,9 @@ def test_the_end_that_the_sender_names_counts_not_when_it_was_heard(shop: Timeli
     shop.at("09:00:00").fires("PostgresDown", instance="db-1")
     shop.at("09:05:00")
     (alert,) = shop.store.active()
-    resolved = builders.AlertStatus.RESOLVED
-    late = replace(alert, status=resolved, ends_at=NINE + timedelta(seconds=15), received_at=shop.clock.now())
+    late = replace(
+        alert, status=AlertStatus.RESOLVED, ends_at=NINE + timedelta(seconds=15), received_at=shop.clock.now()
+    )
     shop.store.record([late])
     shop.tick()
     (story,) = report(shop).stories
