@@ -53,8 +53,8 @@ PARTS = (
         quick=("--rounds", "1"),
         has_peer=True,
         text="Alerts a second through the webhook, over 16 connections on loopback, the generator on the same cores."
-        " Ours checks a token, has 1,000 policies and fsyncs every alert before its 202, while its engine looks at what came"
-        " in; ansible-rulebook has 100 rules and stores nothing.",
+        " Ours checks a token, has 1,000 policies and fsyncs every alert before its 202, while its engine looks at what"
+        " came in; ansible-rulebook has 100 rules and stores nothing.",
     ),
     Part(
         title="Decision",
@@ -72,15 +72,15 @@ PARTS = (
         quick=("--rounds", "2"),
         has_peer=True,
         text="From the event until the command of the first task of a local playbook runs. Nearly all of it is"
-        " Ansible's own start. Ours includes the check of the inventory, the variables written inert and read back, and the guard"
-        " process; it does not include the webhook, the store and the decision.",
+        " Ansible's own start. Ours includes the check of the inventory, the variables written inert and read back, and"
+        " the guard process; it does not include the webhook, the store and the decision.",
     ),
     Part(
         title="Storm",
         script="storm.py",
         text="100,000 different alerts, all of them firing at once, as fast as the server takes them; each second one"
-        " more on what the costliest service needs, timed from its 202 to its decision in the journal. About 1.4 KiB stay in"
-        " memory for each alert that fires.",
+        " more on what the costliest service needs, timed from its 202 to its decision in the journal. About 1.4 KiB"
+        " stay in memory for each alert that fires.",
         quick=("--alerts", "20000"),
     ),
     Part(
@@ -163,8 +163,8 @@ def rows(printed: dict[Part, str]) -> Iterator[str]:
 def setting() -> str:
     tools = ", ".join(f"{name} {version(name)}" for name in ("ansible-core", "ansible-runner"))
     return wrapped(
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores that"
-        f" other work may share, {tools}, {PEER[0].replace('==', ' ')}."
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with Python {platform.python_version()} on {os.cpu_count()} cores"
+        f" that other work may share, {tools}, {PEER[0].replace('==', ' ')}."
     )
 
 
