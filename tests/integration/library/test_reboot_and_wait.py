@@ -75,6 +75,7 @@ class Host:
                 "ansible_user": getpass.getuser(),
                 "ansible_ssh_private_key_file": str(self.folder / "user"),
                 "ansible_ssh_common_args": options,
+                "ansible_ssh_use_tty": False,  # a plain user's sshd can't give terminals away
             }
         }
 
