@@ -60,7 +60,7 @@ def _one(explanation: Explanation) -> dict[str, Json]:
 
 def _attempt(attempt: Attempt, *, decides: bool) -> dict[str, Json]:
     rule, label, text, answer = attempt
-    said, fits = _said(answer), answer is not None
+    said, fits = _said(answer), _names_something(answer)
     return {"rule": rule.name.lower(), "from": label, "text": text, "fits": fits, "answer": said, "decides": decides}
 
 
@@ -81,6 +81,10 @@ def _policy(tried: PolicyTried) -> dict[str, Json]:
 
 def _matcher(tried: Tried) -> dict[str, Json]:
     return {"matcher": str(tried.matcher), "seen": tried.seen, "fits": tried.fits}
+
+
+def _names_something(answer: Mapped | None) -> bool:
+    return answer is not None and not answer.reason
 
 
 def _said(answer: Mapped | None) -> str | None:
@@ -118,7 +122,7 @@ def _show_mapping(console: Console, explanation: Explanation) -> None:
             continue
         is_later = place > explanation.answered
         console.print(
-            f"  {_mark(fits=attempt[3] is not None)} {plain(_told(attempt))}"
+            f"  {_mark(fits=_names_something(attempt[3]))} {plain(_told(attempt))}"
             + (" (an earlier one has answered)" if is_later else "")
         )
         if attempt[0] is Rule.MATCH:

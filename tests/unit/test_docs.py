@@ -16,7 +16,8 @@ from bsm_remediate.config.settings import FileSettings
 from bsm_remediate.domain.guard import GUARDS
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+STORIES = {"first-day.md"}  # a project of its own, walked through in order by test_first_day
+PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name not in STORIES)]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
