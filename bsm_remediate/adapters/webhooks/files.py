@@ -1,5 +1,5 @@
-"""Alerts in a file, as `plan --alerts` takes them: an Alertmanager webhook body, a list of them, a list of alerts, or
-such values line by line.
+"""Alerts in a file, as `plan --alerts` takes them: an Alertmanager webhook body, a list of them, a list of alerts (what
+Alertmanager's API lists too), or such values line by line.
 """
 
 from __future__ import annotations
@@ -63,6 +63,9 @@ def _with_defaults(value: Any, received_at: datetime) -> Any:
     if not isinstance(value, dict):
         return value
     renamed = {_SPELLING.get(key, key): one for key, one in value.items()}
+    if isinstance(renamed.get("status"), dict):
+        # From Alertmanager's own list (`amtool alert -o json`): all of it fires, `endsAt` is when it is forgotten.
+        renamed = {key: one for key, one in renamed.items() if key not in {"status", "endsAt"}}
     return {"status": "firing", "startsAt": received_at.isoformat(), **renamed}
 
 
