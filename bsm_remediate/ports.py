@@ -98,7 +98,7 @@ class AlertLog(Protocol):
         """The current version of those of `keys` that are known, resolved ones too."""
 
     def last_seen(self) -> Mapping[AlertKey, datetime]:
-        """Last delivery of every alert that fires."""
+        """Last delivery of every alert that isn't over, where that is later than the change that counts."""
 
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         """The alerts, resolved ones too, that were delivered at `moment` or later."""

@@ -36,7 +36,10 @@ class Picture:
             if len(alerts) < _BATCH:
                 break
         if self._last_seen_at is None or now - self._last_seen_at >= last_seen_every:
-            self._last_seen, self._last_seen_at = self._log.last_seen(), now
+            seen = self._log.last_seen()
+            # By the keys that are held anyway.
+            self._last_seen = {self._firing[key].key: at for key, at in seen.items() if key in self._firing}
+            self._last_seen_at = now
         if changed:
             self._alerts = None
         return changed

@@ -78,7 +78,11 @@ class MemoryStore:
 
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         with self._open():
-            return {key: self._seen[key] for key, (_, alert) in self._alerts.items() if not alert.is_over}
+            return {
+                key: self._seen[key]
+                for key, (_, alert) in self._alerts.items()
+                if not alert.is_over and self._seen[key] > alert.received_at
+            }
 
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         with self._open():

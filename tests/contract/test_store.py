@@ -130,7 +130,14 @@ def test_an_alert_whose_source_cannot_tell_is_not_over(store: Store) -> None:
     store.record([alert()])
     store.record([doubtful])
     assert list(store.active()) == [doubtful]
+    store.record([alert(status=AlertStatus.UNKNOWN, seen=9)])
     assert list(store.last_seen()) == [doubtful.key]
+
+
+def test_only_what_was_repeated_has_a_last_repeat(store: Store) -> None:
+    store.record([alert("one"), alert("two")])
+    store.record([alert("two", seen=9)])
+    assert store.last_seen() == {alert("two").key: alert("two", seen=9).received_at}
 
 
 def test_several_deliveries_of_one_alert_in_one_batch_count_in_their_order(store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from sys import intern
 from typing import Any
@@ -99,7 +99,8 @@ def current(connection: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
 
 def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
     rows = connection.exec_driver_sql(
-        "SELECT source, fingerprint, last_seen FROM bsm_alert WHERE status IN ('firing', 'unknown')"
+        "SELECT a.source, a.fingerprint, a.last_seen FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
+        " WHERE a.status IN ('firing', 'unknown') AND a.last_seen > c.received_at"
     )
     return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
 
@@ -139,7 +140,9 @@ def _look_up(number: int) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def _time(seconds: float) -> datetime:
+    """One value for all alerts of a delivery: in a storm a hundred thousand of them are held."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
