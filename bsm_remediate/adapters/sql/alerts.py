@@ -99,7 +99,8 @@ def current(connection: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
 
 def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
     rows = connection.exec_driver_sql(
-        "SELECT a.source, a.fingerprint, a.last_seen FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
+        "SELECT a.source, a.fingerprint, a.last_seen FROM bsm_alert a"
+        " JOIN bsm_alert_change c ON c.position = a.position"
         " WHERE a.status IN ('firing', 'unknown') AND a.last_seen > c.received_at"
     )
     return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
