@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bsm_remediate.config.schema import json_schema
+from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
     from bsm_remediate.app import Installation
@@ -29,7 +30,10 @@ def first_files(installation: Installation, folder: Path, inventory: Path, rules
     project = settings.ansible.project or _project_of(inventory)
     ansible = settings.ansible.model_copy(update={"project": project})
     reading = replace(installation, settings=replace(settings, inventory=(inventory,), ansible=ansible))
-    bundle = first_bundle(reading.read_inventory(), [rule for one in rules for rule in installation.read_rules(one)])
+    known = [rule for one in rules for rule in installation.read_rules(one)]
+    if rules and not known:
+        raise WrongUsage(f"there are no alert rules in {', '.join(rules)}", hint="leave --rules away to write none")
+    bundle = first_bundle(reading.read_inventory(), known)
     files = {f"policies/{name}": text for name, text in bundle.items()}
     files["policies/bundle.schema.json"] = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     if not (folder / _SETTINGS).exists():

@@ -111,7 +111,12 @@ def measure(bundle: Bundle, alerts: Iterable[Alert], rules: Iterable[AlertRule],
 
     seen = [_seen(classifier.read(alert), standing_on) for alert in alerts]
     watched = [one for one in seen if not _is_heartbeat(one.reading)]
-    judged = tuple(_judged(rule, bundle, classifier, watched, at) for rule in rules if not _beats(rule, bundle))
+    by_name: dict[str, list[Seen]] = defaultdict(list)
+    for one in watched:
+        by_name[one.reading.alert.name].append(one)
+    judged = tuple(
+        _judged(rule, bundle, classifier, by_name.get(rule.name, ()), at) for rule in rules if not _beats(rule, bundle)
+    )
     return Coverage(
         alerts=tuple(watched),
         rules=judged,
@@ -196,7 +201,7 @@ def _beats(rule: AlertRule, bundle: Bundle) -> bool:
 
 
 def _judged(rule: AlertRule, bundle: Bundle, classifier: Classifier, seen: Sequence[Seen], at: datetime) -> Judged:
-    """By the alerts of the rule that are there, else by what all its alerts have in common."""
+    """By what all its alerts have in common; where that isn't enough by those in `seen`, which bear its name."""
     labels = rule.all_labels
     example = Alert(
         source="rules",

@@ -165,6 +165,8 @@ def test_what_cannot_be_read_is_told() -> None:
     assert "there is no rule file" in init("--rules", "nowhere.yml").stderr
     Path("bad.yml").write_text("groups: [")
     assert "bad.yml:2 is no YAML" in init("--rules", "bad.yml").stderr
+    Path("records.yml").write_text("groups: [{name: a, rules: [{record: b, expr: c}]}]")
+    assert "there are no alert rules in records.yml" in init("--rules", "records.yml").stderr
     assert init("--rules", "http://127.0.0.1:1").exit_code == 3
     assert bsm("init", ".", "--rules", "rules.yml").exit_code == 2
     assert not Path("policies").exists()
@@ -238,6 +240,10 @@ def test_groups_of_groups_are_left_to_their_parts_and_hosts_without_one_are_kept
     inventory = hosts("stray", web="w1 w2", db="d1", production="w1 w2 d1", leader="w1")
     assert sets_of(inventory) == {"web": ("w1", "w2"), "db": ("d1",), "other-hosts": ("stray",)}
     assert host_sets(inventory)[1] == ["leader", "production"]
+
+
+def test_an_inventory_without_hosts_makes_a_bundle_to_be_filled_in(tmp_path: Path) -> None:
+    assert written(hosts(), [AlertRule(name="Down")], tmp_path).service_map.components == {}
 
 
 def test_a_host_called_like_a_group_is_left_out_as_no_limit_can_name_it(tmp_path: Path) -> None:
