@@ -66,13 +66,22 @@ def rebuild(layout: Layout) -> None:
     wait_until_it_answers(layout, "db2")
 
 
-def superuser(layout: Layout, host: str, query: str, *, database: str = "postgres") -> str:
+def superuser(layout: Layout, host: str, query: str, *, database: str = "postgres", timeout_s: float = 10.0) -> str:
     """The answer to `query` as the database's superuser. Raises `RuntimeError` when it fails."""
     command = [program("psql"), "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", str(_sockets(layout, host))]
     command += ["-p", str(layout.ports["postgres"]), "-U", "postgres", "-d", database, "-f", "-"]
-    done = subprocess.run(
-        command, input=query, env=environment(layout), capture_output=True, text=True, check=False, timeout=30
-    )
+    try:
+        done = subprocess.run(
+            command,
+            input=query,
+            env=environment(layout),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"psql on {host}: no answer in {timeout_s:.0f} s") from error
     if done.returncode != 0:
         raise RuntimeError(f"psql on {host}: {done.stderr.strip()}")
     return done.stdout.strip()
@@ -95,7 +104,7 @@ def wait_until_it_answers(layout: Layout, host: str, timeout_s: float = 30.0) ->
 def answers(layout: Layout, host: str) -> bool:
     """Whether the database of that host answers questions, whatever its role."""
     try:
-        return superuser(layout, host, "select 1") == "1"
+        return superuser(layout, host, "select 1", timeout_s=3.0) == "1"
     except RuntimeError:
         return False
 

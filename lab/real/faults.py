@@ -92,10 +92,12 @@ def mend_all(lab: Lab) -> None:
     for host in MANAGED:
         if not lab.listens(host, "ssh"):
             start_sshd(lab.layout, host)
+    for one in PROGRAMS:
+        if not lab.answers(one):
+            _continue(lab.layout, one)
     _mend_databases(lab)
     for one in PROGRAMS:
         if one.name != "postgres" and not lab.answers(one):
-            _continue(lab.layout, one)
             supervisorctl(lab.layout, one.host, "restart", one.name)
     mend(lab, POISON)
     lab.wait_until_well(time.monotonic() + _MEND_WITHIN_S)
@@ -103,8 +105,9 @@ def mend_all(lab: Lab) -> None:
 
 def _mend_databases(lab: Lab) -> None:
     """Started again where that is enough, else built anew."""
-    for host in ("db1", "db2"):
-        _continue(lab.layout, _program("database" if host == "db1" else "standby"))
+    for host, component in (("db1", "database"), ("db2", "standby")):
+        if not lab.answers(_program(component)):
+            _continue(lab.layout, _program(component))
         if "RUNNING" not in supervisorctl(lab.layout, host, "status", "postgres"):
             supervisorctl(lab.layout, host, "start", "postgres")
     deadline = time.monotonic() + 3.0

@@ -30,6 +30,7 @@ from lab.real.services import sections
 from lab.real.site import write_site
 
 _UP_WITHIN_S = 60.0
+_HANGS_AFTER_S = 3.0
 _PLAYGROUND = 20
 PAGER_AFTER_S = 60
 
@@ -191,7 +192,16 @@ class Lab:
         return bool(targets) and all(one["health"] == "up" for one in targets)
 
     def _run(self, command: list[str]) -> str:
-        done = subprocess.run(
-            command, env=environment(self.layout), capture_output=True, text=True, check=False, timeout=20
-        )
-        return done.stdout if done.returncode == 0 else ""
+        """What it prints; nothing when it fails or waits for something that hangs."""
+        try:
+            done = subprocess.run(
+                command,
+                env=environment(self.layout),
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=_HANGS_AFTER_S,
+            )
+        except subprocess.SubprocessError:
+            return ""
+        return done.stdout

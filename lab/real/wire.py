@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 TIMEOUT_S = 0.5
 
 
-class NotAnswered(Exception):
+class NotAnswered(RuntimeError):
     """A server is away, or refuses."""
 
 

@@ -62,9 +62,9 @@ def test_a_plain_user_starts_it_breaks_it_mends_it_and_clears_it_away(plain_user
     assert (again.returncode, "make lab-down" in again.stderr) == (1, True)
     layout = Layout.load(plain_user.lab)
     assert plain_user.lab_command("status").stdout.count(" answers") == len(PROGRAMS)
-    assert "kill -9" in plain_user.lab_command("break", "cache", "ssh@web1").stdout
+    assert "kill -9" in plain_user.lab_command("break", "web-2", "hang@cache", "ssh@web1").stdout
     broken = plain_user.lab_command("status")
-    assert (broken.returncode, broken.stdout.count("DOES NOT ANSWER")) == (1, 1)
+    assert (broken.returncode, broken.stdout.count("DOES NOT ANSWER")) == (1, 2)
     mended = plain_user.lab_command("mend")
     assert mended.returncode == 0, mended.stderr
     assert plain_user.lab_command("status").returncode == 0
