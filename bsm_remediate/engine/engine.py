@@ -192,7 +192,8 @@ class Engine:
         """Since when each policy acts: signals from before wait for a person (DESIGN 4)."""
         standing = self._store.standing()
         now = self._clock.now()
-        acting = {policy.id for policy in self.bundle.policies.values() if policy.do and policy.mode >= Mode.APPROVE}
+        cap = self._options.max_mode
+        acting = {one.id for one in self.bundle.policies.values() if one.do and min(one.mode, cap) >= Mode.APPROVE}
         since = {policy: standing.policy_active_since.get(policy, now) for policy in acting}
         noted = replace(standing, policy_active_since=since, max_mode=self._options.max_mode)
         if noted != standing:
@@ -276,7 +277,7 @@ class Engine:
         return replace(
             known,
             goal=goal,
-            policy_active_since=known.policy_active_since if self._options.asks_age else None,
+            policy_active_since=(known.policy_active_since or {}) if self._options.asks_age else None,
             max_mode=self._options.max_mode,
         )
 

@@ -20,9 +20,11 @@ Period = tuple[datetime, datetime]
 
 
 def period(since: datetime | None, until: datetime | None, *, now: datetime) -> Period | None:
-    """From when to when, in UTC: a time without a zone is UTC, a missing one as `USUAL` says; None: no time at all."""
+    """From when to when, in UTC and never past `now`: a time without a zone is UTC, without `until` it is now, without
+    `since` it begins `USUAL` before; None when there is nothing between.
+    """
     try:
-        end = _utc(until) if until is not None else now
+        end = min(_utc(until), now) if until is not None else now
         begin = _utc(since) if since is not None else end - USUAL
     except OverflowError:
         return None

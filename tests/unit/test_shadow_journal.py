@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -144,6 +144,19 @@ def test_a_policy_that_leaves_the_shadow_ends_its_episodes_without_an_end_of_the
     (episode,) = episodes(free.store)
     assert episode.end is not None
     assert episode.end.cleared_at is None
+
+
+def test_a_policy_whose_engine_s_cap_was_lifted_lets_a_person_decide_about_what_began_before(
+    bundle: Bundle, capped: Timeline
+) -> None:
+    capped.fires("PostgresDown", since=nine(0) - timedelta(minutes=2), instance="db-1")
+    free = Timeline(bundle, capped.store)
+    free.expect(running=set(), held={"db-1": "too_old"})
+
+
+def test_in_shadow_too_an_alert_may_be_older_than_the_policy_acts_on(capped: Timeline) -> None:
+    capped.at("09:00:00").fires("PostgresDown", since=nine(0) - timedelta(hours=2), instance="db-1")
+    capped.expect(held={"db-1": "too_old"})
 
 
 def test_a_policy_that_may_act_leaves_nothing_in_the_shadow_s_journal(bundle: Bundle) -> None:
