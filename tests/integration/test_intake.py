@@ -226,6 +226,11 @@ async def test_the_listings_have_the_shape_of_the_contract(site: Site) -> None:
     assert rest["next"] is None
     assert {row["state"] for row in (*services["items"], *rest["items"])} == {"ok"}
     assert (await site.send("GET", "/api/v1/runs/none", headers=headers)).status_code == 404
+    report = (await site.send("GET", "/api/v1/report?from=2026-01-05T09:00:00Z&to=2026-01-06", headers=headers)).json()
+    assert (report["schema"], report["from"]) == ("bsm-remediate/report/v1", "2026-01-05T09:00:00Z")
+    assert report["shadow"]["episodes"] == []
+    for wrong in ("from=2026-01-06&to=2026-01-05", "from=yesterday"):
+        assert (await site.send("GET", f"/api/v1/report?{wrong}", headers=headers)).status_code == 422
     plan = (await site.send("GET", "/api/v1/plan", headers=headers)).json()
     assert (plan["schema"], plan["steps"]) == ("bsm-remediate/plan/v1", [])
 

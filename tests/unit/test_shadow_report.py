@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from bsm_remediate.engine.shadow import read_shadow_report
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import Timeline
 
+PAGE = (Path(__file__).parents[2] / "docs" / "shadow.md").read_text(encoding="utf-8")
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 NOON = NINE + timedelta(hours=3)
 
@@ -224,3 +226,8 @@ def test_the_verdict_counts_and_names_the_age_at_which_alerts_end_by_themselves(
         "would have saved 40 min (400.00 EUR) in 3 of 5 episodes; 2 ended before it would have: "
         "consider `when: signal.age > 45`, so that it acts only on alerts that don't end by themselves"
     )
+    assert f"> {verdict_of(total, 'EUR')}\n" in PAGE
+
+
+def test_the_page_explains_every_outcome() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == [outcome.value for outcome in Outcome]
