@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from bsm_remediate.domain.alert import AlertKey
+from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation
@@ -52,7 +52,6 @@ class ShadowJournal:
         """What must be appended now; once that is done, `written` says so."""
         if self._open is None:
             self._open = _left_open(self._store)
-        now = evaluation.situation.at
         following: dict[Pair, ShadowDecision] = {}
         changed: list[ShadowDecision] = []
         scene: _Scene | None = None
@@ -65,7 +64,7 @@ class ShadowJournal:
             scene = scene or _Scene(evaluation, bundle)
             following[pair] = scene.decision(component, decision, policy, alternative)
             changed.append(following[pair])
-        ended = [self._end(one, evaluation, now) for pair, one in self._open.items() if pair not in following]
+        ended = self._ends([one for pair, one in self._open.items() if pair not in following], evaluation)
         self._following = following
         return [*(ended_event(one) for one in ended), *(decided_event(one) for one in changed)]
 
@@ -73,25 +72,35 @@ class ShadowJournal:
         """The latest `events` are in the journal."""
         self._open = self._following
 
-    def _end(self, decision: ShadowDecision, evaluation: Evaluation, now: datetime) -> ShadowEnd:
-        component, policy = decision.pair
-        began = decision.began_at
-        run = next((one for one in reversed(evaluation.situation.runs) if _restored(one, component, began)), None)
-        return ShadowEnd(
-            at=now,
-            component=component,
-            policy=policy,
-            cleared_at=self._cleared_at(decision.alerts, began, now),
-            restored_by=f"run {run.id} of {run.policy}" if run is not None else "",
-        )
+    def _ends(self, left: Sequence[ShadowDecision], evaluation: Evaluation) -> list[ShadowEnd]:
+        """The ends of the episodes whose latest decisions are `left`; the store is asked once for all of them."""
+        if not left:
+            return []
+        now, runs = evaluation.situation.at, evaluation.situation.runs
+        known = {alert.key: alert for alert in self._store.current([key for one in left for key in one.alerts])}
+        ends = []
+        for one in left:
+            component, policy = one.pair
+            run = next((run for run in reversed(runs) if _restored(run, component, one.began_at)), None)
+            alerts = [known[key] for key in one.alerts if key in known]
+            ends.append(
+                ShadowEnd(
+                    at=now,
+                    component=component,
+                    policy=policy,
+                    cleared_at=_cleared_at(alerts, one.began_at, now),
+                    restored_by=f"run {run.id} of {run.policy}" if run is not None else "",
+                )
+            )
+        return ends
 
-    def _cleared_at(self, alerts: tuple[AlertKey, ...], began: datetime, now: datetime) -> datetime | None:
-        """When the last of them ended, by its sender's word where that is possible; None while one fires."""
-        known = self._store.current(alerts)
-        if not known or any(alert.is_firing for alert in known):
-            return None
-        ended = max(alert.ends_at if alert.ends_at is not None else alert.received_at for alert in known)
-        return min(max(ended, began), now)
+
+def _cleared_at(alerts: Sequence[Alert], began: datetime, now: datetime) -> datetime | None:
+    """When the last of them ended, by its sender's word where that is possible; None while one isn't over."""
+    if not alerts or any(alert.status is not AlertStatus.RESOLVED for alert in alerts):
+        return None
+    ended = max(alert.ends_at if alert.ends_at is not None else alert.received_at for alert in alerts)
+    return min(max(ended, began), now)
 
 
 def _left_open(store: Store) -> dict[Pair, ShadowDecision]:
