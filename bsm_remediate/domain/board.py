@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
+from operator import attrgetter
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
@@ -18,6 +19,7 @@ from bsm_remediate.domain.policy import Policy
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State, worse
 
+_ONSET = attrgetter("since", "alert.key")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 
@@ -173,4 +175,4 @@ def _together(one: Heard, other: Heard) -> Heard:
 
 def by_onset(signals: Iterable[Signal]) -> tuple[Signal, ...]:
     """`signals`, the earliest first."""
-    return tuple(sorted(signals, key=lambda one: (one.since, one.alert.key)))
+    return tuple(sorted(signals, key=_ONSET))
