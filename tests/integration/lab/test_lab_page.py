@@ -63,7 +63,7 @@ def test_the_first_remediation_of_a_readers_own_rule(shop: LabEngine, own_files:
     until(lambda: shop.run(since=broken, component="cache", state="succeeded"), "the cache is cleaned")
     (run,) = shop.runs(since=broken)
     assert (run["policy"], run["playbook"]) == ("clean-cache", "flush_cache.yml")
-    assert shop.lab.page("/catalogue") == 200
+    until(lambda: shop.lab.page("/catalogue") == 200, "customers find products")
     assert run["id"] in _typed(shop, "bsm-remediate runs")
 
 

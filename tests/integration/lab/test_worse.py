@@ -103,7 +103,7 @@ def test_what_made_things_worse_is_rolled_back_and_the_next_alternative_restores
         ("right.yml", "succeeded", "restored"),
     ]
     assert _harm(shop) is None
-    assert shop.lab.page("/catalogue") == 200
+    until(lambda: shop.lab.page("/catalogue") == 200, "customers find products")
 
 
 def test_what_cannot_be_undone_is_left_alone_until_a_person_gives_it_back(shop: LabEngine, own: Own) -> None:
@@ -117,4 +117,4 @@ def test_what_cannot_be_undone_is_left_alone_until_a_person_gives_it_back(shop: 
     assert shop.verdict("CachePoisoned", "cache")[0] == "quarantined"
     shop.ask("release", target="cache")
     until(lambda: shop.run(since=poisoned, component="cache", state="succeeded"), "the cache is restored")
-    assert shop.lab.page("/catalogue") == 200
+    until(lambda: shop.lab.page("/catalogue") == 200, "customers find products")
