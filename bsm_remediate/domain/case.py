@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -114,7 +114,7 @@ class Case:
 
     @property
     def newest_since(self) -> datetime:
-        return self.signals[-1].since
+        return newest_onset(self.signals, self.episode, self.scene.now)
 
     @property
     def episode(self) -> Episode | None:
@@ -143,6 +143,17 @@ class Case:
             alternative=self.alternative_index,
             alerts=tuple(signal.alert.key for signal in self.signals),
         )
+
+
+def newest_onset(signals: Sequence[Signal], episode: Episode | None, now: datetime) -> datetime:
+    """When the newest of `signals` (the earliest first) began. One from the future, after our clock went back, isn't
+    taken as newer than what was last done about it: else the same would be done again and again.
+    """
+    newest = signals[-1].since
+    if newest <= now:
+        return newest
+    done_at = episode.latest.ended_at if episode is not None else None
+    return now if done_at is None else min(now, done_at)
 
 
 def newly_down(scene: Scene, nodes: Collection[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:

@@ -15,7 +15,7 @@ from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.assessment import assess
 from bsm_remediate.domain.board import Board, Heard, by_onset
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.case import Case, Scene, touched_by
+from bsm_remediate.domain.case import Case, Scene, newest_onset, touched_by
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.episode import Episode, latest_episodes
@@ -232,7 +232,7 @@ class Evaluator:
     def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: tuple[Signal, ...]) -> Case:
         component = self.bundle.service_map.components[node]
         episode = scene.episodes.get((node, policy.id))
-        newest = signals[-1].since
+        newest = newest_onset(signals, episode, scene.now)
         index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
         alternative = policy.do[min(index, len(policy.do) - 1)]
         stance = self._stance(scene, policy)

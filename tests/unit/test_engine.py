@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -93,6 +94,16 @@ def test_a_broken_component_is_restored_and_verified(shop: Timeline) -> None:
     shop.at("09:00:20").expect(running=set())
     run = shop.run_of("db-1")
     assert (run.state, run.end, run.attempt) == (RunState.SUCCEEDED, RunEnd.RESTORED, 1)
+
+
+def test_an_alert_from_before_our_clock_went_back_is_acted_on_once(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("PostgresDown", instance="db-1", since=BEGIN + timedelta(hours=1))
+    (alert,) = shop.store.active()
+    ahead = replace(alert, starts_at=BEGIN + timedelta(hours=1), received_at=BEGIN + timedelta(hours=1))
+    shop.store.record([replace(ahead, annotations={"from": "the future"})])
+    shop.at("09:10:00")
+    assert len(shop.executor.calls) == 1
+    assert len(shop.runs()) == 1
 
 
 def test_the_costliest_service_comes_first_whoever_called_first(shop: Timeline) -> None:
