@@ -70,6 +70,7 @@ def test_without_a_heartbeat_people_approve(short_heartbeat: LabEngine) -> None:
     _tell(shop, "CacheDown", "cache", began=began)  # another Prometheus still sees it
     until(lambda: shop.verdict("CacheDown", "cache")[0] == "await_approval", "a person is asked")
     assert "heartbeat Watchdog is missing" in shop.verdict("CacheDown", "cache")[1]
+    until(lambda: shop.runs(since=killed, component="cache"), "its run waits for approval")
     (waiting,) = shop.runs(since=killed, component="cache")
     shop.ask(f"runs/{waiting['id']}/approve", reason="the cache is really gone")
     until(lambda: shop.run(since=killed, component="cache", state="succeeded"), "the cache is restored")
