@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bsm_remediate.config.loader import load_bundle
+from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Mode
@@ -96,14 +97,14 @@ def test_a_broken_component_is_restored_and_verified(shop: Timeline) -> None:
     assert (run.state, run.end, run.attempt) == (RunState.SUCCEEDED, RunEnd.RESTORED, 1)
 
 
-def test_an_alert_from_before_our_clock_went_back_is_acted_on_once(shop: Timeline) -> None:
-    shop.at("09:00:00").fires("PostgresDown", instance="db-1", since=BEGIN + timedelta(hours=1))
-    (alert,) = shop.store.active()
-    ahead = replace(alert, starts_at=BEGIN + timedelta(hours=1), received_at=BEGIN + timedelta(hours=1))
-    shop.store.record([replace(ahead, annotations={"from": "the future"})])
-    shop.at("09:10:00")
-    assert len(shop.executor.calls) == 1
-    assert len(shop.runs()) == 1
+def test_an_alert_from_before_our_clock_went_back_is_looked_at_once(shop: Timeline) -> None:
+    shop.at("08:59:30").fires("PostgresDown", instance="db-1").at("08:59:50").resolves("PostgresDown", instance="db-1")
+    (known,), _ = shop.store.changes(after=0)
+    ahead = BEGIN + timedelta(hours=1)
+    shop.at("09:20:00").healthy("db-1")
+    shop.store.record([replace(known, status=AlertStatus.FIRING, ends_at=None, starts_at=ahead, received_at=ahead)])
+    shop.at("09:20:30")
+    assert [run.end for run in shop.runs()] == [RunEnd.RESTORED, RunEnd.ALREADY_OK]
 
 
 def test_the_costliest_service_comes_first_whoever_called_first(shop: Timeline) -> None:
