@@ -83,7 +83,9 @@ class AlertLog(Protocol):
 
     def record(self, alerts: Sequence[Alert]) -> Accepted:
         """Commit `alerts` durably (one transaction, fsynced) by the rules of DESIGN 5.6: of the same key an older
-        `starts_at` is ignored, of equal ones the last received counts, repeats touch `last_seen`.
+        `starts_at` is ignored, of equal ones the last received counts, repeats touch `last_seen`. A start that is the
+        receipt is none (nobody said it, or the sender's clock is ahead): the known one of an alert that isn't over
+        stays.
 
         Raises `StoreUnavailable` when nothing of it was committed.
         """

@@ -94,7 +94,7 @@ class Monitoring:
         return tuple(alert for listing in listings for alert in listing.alerts if alert.key in wanted)
 
     def refresh(self, log: AlertLog, picture: Picture, *, touched_within: timedelta) -> bool:
-        """Start the readings that are due and take over those that arrived; whether the store was written.
+        """Start the readings that are due and take over those that arrived; whether any alert changed.
 
         `touched_within`: an unchanged alert that was heard of within it isn't written again.
         """
@@ -186,9 +186,10 @@ class Monitoring:
             for alert in (*found.alerts, *found.gone(picture.alerts, picture.last_seen))
             if alert.key not in heard and not _is_known(alert, picture, touched_within)
         ]
+        changed = 0
         for start in range(0, len(news), _CHUNK):
-            log.record(news[start : start + _CHUNK])
-        return bool(news)
+            changed += log.record(news[start : start + _CHUNK]).new
+        return changed > 0
 
 
 def _is_known(alert: Alert, picture: Picture, touched_within: timedelta) -> bool:

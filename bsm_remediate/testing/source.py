@@ -44,7 +44,9 @@ class SimulatedSource:
         if self.is_away:
             raise SourceUnreachable(f"{self._name} does not answer: it is away")
         now = self._clock.now()
-        alerts = tuple(replace(one, received_at=now) for one in self._firing.values())
+        alerts = tuple(
+            replace(one, starts_at=min(one.starts_at, now), received_at=now) for one in self._firing.values()
+        )
         return Listing(
             source=self._name,
             asked_at=now,

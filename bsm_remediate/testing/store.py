@@ -53,6 +53,8 @@ class MemoryStore:
 
     def _record(self, alert: Alert) -> str:
         known = self._alerts.get(alert.key)
+        if known is not None and not known[1].is_over and known[1].starts_at <= alert.starts_at == alert.received_at:
+            alert = replace(alert, starts_at=known[1].starts_at)
         if known is not None and alert.starts_at < known[1].starts_at:
             return "outdated"
         if known is not None and _same(known[1], alert):

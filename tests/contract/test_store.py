@@ -134,6 +134,18 @@ def test_an_alert_whose_source_cannot_tell_is_not_over(store: Store) -> None:
     assert list(store.last_seen()) == [doubtful.key]
 
 
+def test_an_alert_without_a_start_of_its_own_keeps_that_of_its_first_receipt(store: Store) -> None:
+    def received(second: int, status: AlertStatus = AlertStatus.FIRING) -> Alert:
+        given_alert = alert(seen=second, status=status)
+        return replace(given_alert, starts_at=given_alert.received_at)
+
+    store.record([received(0)])
+    assert store.record([received(30), received(60)]) == Accepted(repeated=2)
+    assert [one.starts_at for one in store.active()] == [received(0).starts_at]
+    assert store.record([received(90, AlertStatus.RESOLVED), received(95)]) == Accepted(new=2)
+    assert [one.starts_at for one in store.active()] == [received(95).starts_at]
+
+
 def test_only_what_was_repeated_has_a_last_repeat(store: Store) -> None:
     store.record([alert("one"), alert("two")])
     store.record([alert("two", seen=9)])

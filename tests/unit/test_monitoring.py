@@ -11,7 +11,7 @@ from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.testing.store import MemoryStore
-from bsm_remediate.testing.timeline import Timeline
+from bsm_remediate.testing.timeline import BEGIN, Timeline
 
 SHOP = """
 currency: EUR
@@ -84,6 +84,15 @@ def test_a_silence_is_seen_right_before_the_act_though_the_minute_is_not_over(sh
     shop.source.silenced["WebDown"] = "silenced by ana"
     shop.fires("WebDown", instance="web-1").expect(running=set(), held={"web-1": "silenced"})
     assert shop.source.readings == readings + 1
+
+
+def test_an_alert_of_a_sender_whose_clock_is_ahead_is_acted_on_all_the_same(shop: Timeline) -> None:
+    shop.at("09:00:00").loses_webhooks = True
+    shop.fires("WebDown", instance="web-1", since=BEGIN + timedelta(minutes=10))
+    shop.at("09:01:05").expect(running={"web-1"})
+    shop.at("09:04:00").resolves("WebDown", instance="web-1")
+    shop.at("09:05:10")
+    assert [run.state for run in shop.runs()] == [RunState.SUCCEEDED]
 
 
 def test_the_end_of_a_silence_lets_the_run_start(shop: Timeline) -> None:

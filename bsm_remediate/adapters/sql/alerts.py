@@ -37,8 +37,8 @@ _CHANGED = (
     " c.received_at FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
 )
 
-_Known = tuple[float, str]
-"""starts_at and digest of the content of the change that counts."""
+_Known = tuple[float, str, bool]
+"""starts_at and digest of the content of the change that counts, and whether it is over."""
 
 
 def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
@@ -58,14 +58,16 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
         ends_at = alert.ends_at.timestamp() if alert.ends_at is not None else None
         content = blake2b(f"{alert.status.value} {ends_at} {labels} {annotations}".encode(), digest_size=16).hexdigest()
         before = known.get(alert.key)
+        if before is not None and starts_at == seen and not before[2] and before[0] <= starts_at:
+            starts_at = before[0]  # a start that is the receipt is none: nobody knows it, or a clock is ahead
         if before is not None and starts_at < before[0]:
             outdated += 1
-        elif before == (starts_at, content):
+        elif before is not None and before[:2] == (starts_at, content):
             touched[alert.key] = max(seen, touched.get(alert.key, seen))
         else:
             position += 1
             key = alert.key
-            known[key] = (starts_at, content)
+            known[key] = (starts_at, content, alert.is_over)
             earlier = current[key][-1] if key in current else seen
             latest = max(seen, earlier, touched.pop(key, seen))
             changes.append((position, *key, alert.status.value, labels, annotations, starts_at, ends_at, seen))
@@ -122,10 +124,11 @@ def _known(cursor: DBAPICursor, keys: Iterable[AlertKey]) -> tuple[dict[AlertKey
         chunk = wanted[start : start + _CHUNK]
         parameters = tuple(part for key in chunk for part in key)
         cursor.execute(_look_up(len(chunk)), parameters)
-        for source, print_, starts_at, content, position in cursor.fetchall():
+        for source, print_, starts_at, content, status, position in cursor.fetchall():
             latest = position
             if content is not None:
-                found[AlertKey(source, Fingerprint(print_))] = (starts_at, content)
+                is_over = status == AlertStatus.RESOLVED.value
+                found[AlertKey(source, Fingerprint(print_))] = (starts_at, content, is_over)
     return found, latest
 
 
@@ -135,7 +138,7 @@ def _look_up(number: int) -> str:
     # Joined and in this order: `IN (VALUES …)` would make SQLite scan the whole table.
     return (
         f"WITH wanted(source, fingerprint) AS (VALUES {marks})"  # noqa: S608 - only question marks go in
-        " SELECT w.source, w.fingerprint, a.starts_at, a.content,"
+        " SELECT w.source, w.fingerprint, a.starts_at, a.content, a.status,"
         " (SELECT coalesce(max(position), 0) FROM bsm_alert_change)"
         " FROM wanted w LEFT JOIN bsm_alert a ON a.source = w.source AND a.fingerprint = w.fingerprint"
     )
