@@ -42,6 +42,14 @@ class Scene:
         return self.situation.at
 
     @cached_property
+    def episodes_on(self) -> Mapping[NodeId, list[Episode]]:
+        """Component → its episodes, of all policies."""
+        found: dict[NodeId, list[Episode]] = {}
+        for (node, _), episode in self.episodes.items():
+            found.setdefault(node, []).append(episode)
+        return found
+
+    @cached_property
     def passes(self) -> tuple[Run, ...]:
         """Runs after which all checks held."""
         return tuple(run for run in self.situation.runs if run.passed_at is not None)

@@ -52,17 +52,14 @@ class HeldByPerson:
                 until = f" until {hold.until:%H:%M}" if hold.until else ""
                 why = f": {hold.reason}" if hold.reason else ""
                 return case.decided(Verdict.HELD_BY, f"{hold.who} works on {hold.target}{until}{why}")
-        episode = case.episode
         released = case.scene.situation.released.get(component.id)
-        if episode is None or not episode.is_with_a_person(case.newest_since, released):
-            return None
-        latest = episode.latest
-        if latest.end is RunEnd.ROLLBACK_FAILED:
-            return None  # `Quarantined` speaks
-        return case.decided(
-            Verdict.HELD_BY,
-            f"run {latest.id} is {latest.state}: {latest.outcome} (`release {component.id}` gives it back)",
-        )
+        for episode in case.scene.episodes_on.get(component.id, ()):  # of other policies too: the person is there
+            latest = episode.latest
+            if latest.end is RunEnd.ROLLBACK_FAILED or not episode.is_with_a_person(case.newest_since, released):
+                continue  # of a failed rollback `Quarantined` speaks
+            reason = f"run {latest.id} is {latest.state}: {latest.outcome} (`release {component.id}` gives it back)"
+            return case.decided(Verdict.HELD_BY, reason)
+        return None
 
 
 class AwaitingResolve:

@@ -12,6 +12,7 @@ from bsm_remediate.domain.bundle import Settings, StormLimit
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.guard import GUARDS
+from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.policy import Alternative, Check, CheckKind, Evidence, GuardLimits, Mode, Policy, Rate, Scope
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.service_map import Component, Service
@@ -130,6 +131,15 @@ def test_while_monitoring_is_in_doubt_a_person_approves_what_would_start_by_itse
         "the heartbeat is missing for 6m: waits for approval",
     )
     assert about(seen(doubtful, by=restart(mode=Mode.SHADOW))).verdict == "shadow"
+
+
+def test_what_one_policy_has_handed_to_a_person_no_other_policy_acts_on() -> None:
+    escalated = run("a", "another", RunState.ESCALATED, end=RunEnd.NOT_VERIFIED, ended_at=NINE - timedelta(seconds=5))
+    at_work = replace(situation(DOWN), runs=(escalated,))
+    assert about(seen(at_work)).verdict == "held_by"
+    assert about(seen(replace(at_work, released={NodeId("a"): NINE}))).verdict == "run"
+    broke_again = alert("Down", instance="a", since=NINE - timedelta(seconds=1))
+    assert about(seen(replace(situation(broke_again), runs=(escalated,)))).verdict == "run"
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
