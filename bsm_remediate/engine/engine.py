@@ -269,7 +269,7 @@ class Engine:
             goal=self._options.goal,
             executors=self._options.executors,
             max_mode=self._options.max_mode,
-            suppressed=self._monitoring.suppressed,
+            suppressed=self._monitoring.suppressed_now(self._picture),
             doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
         )
         known = with_history(situation, self._store)

@@ -87,6 +87,17 @@ class Monitoring:
         if source in self._known:
             self._known[source].is_wanted = True
 
+    def suppressed_now(self, picture: Picture) -> Mapping[AlertKey, str]:
+        """What was listed as silenced or inhibited, save what has begun anew since: nobody has said so of that."""
+        if not self.suppressed:
+            return self.suppressed
+        listed_at = {name: one.listing.asked_at for name, one in self._known.items() if one.listing is not None}
+        return {
+            alert.key: self.suppressed[alert.key]
+            for alert in picture.firing(self.suppressed)
+            if alert.starts_at <= listed_at[alert.source]
+        }
+
     def still_suppressed(self, keys: Sequence[AlertKey]) -> tuple[Alert, ...]:
         """Those of `keys` that their sources last listed as silenced or inhibited."""
         wanted = {key for key in keys if key in self.suppressed}

@@ -95,6 +95,14 @@ def test_an_alert_of_a_sender_whose_clock_is_ahead_is_acted_on_all_the_same(shop
     assert [run.state for run in shop.runs()] == [RunState.SUCCEEDED]
 
 
+def test_what_begins_anew_after_the_list_was_read_is_not_taken_as_silenced_still(shop: Timeline) -> None:
+    shop.source.silenced["WebDown"] = "inhibited by another alert"
+    shop.at("09:00:10").fires("WebDown", instance="web-1").expect(held={"web-1": "silenced"})
+    shop.at("09:00:20").resolves("WebDown", instance="web-1")
+    shop.source.silenced.clear()
+    shop.at("09:00:30").forget().fires("WebDown", instance="web-1").expect(running={"web-1"})
+
+
 def test_the_end_of_a_silence_lets_the_run_start(shop: Timeline) -> None:
     shop.source.silenced["WebDown"] = "silenced by ana"
     shop.at("09:00:00").fires("WebDown", instance="web-1").expect(held={"web-1": "silenced"})
