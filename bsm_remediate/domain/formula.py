@@ -59,9 +59,13 @@ class Gate:
 
     def nodes(self) -> Iterator[NodeId]:
         """Ids of all nodes that the gate counts, nested ones included, each as often as it is written."""
-        for edge in self.children:
-            if isinstance(edge.child, Gate):
-                yield from edge.child.nodes()
+        walk = [iter(self.children)]  # formulas may nest deeper than Python's own calls
+        while walk:
+            edge = next(walk[-1], None)
+            if edge is None:
+                walk.pop()
+            elif isinstance(edge.child, Gate):
+                walk.append(iter(edge.child.children))
             else:
                 yield edge.child
 
