@@ -37,16 +37,15 @@ def test_children_come_before_their_parents_and_circles_stand_together(
         for group in nx.strongly_connected_components(graph)
         if len(group) > 1 or graph.has_edge(min(group), min(group))
     }
-    assert {frozenset(order.vertices[first:end].tolist()) for first, end in order.groups} == circles
-    group_of = {vertex: group for group in circles for vertex in group}
+    assert {frozenset(order.vertices[first:end].tolist()) for first, end in order.circles} == circles
+    assert [order.blocks[0], order.blocks[-1]] == [0, number]
+    circle_of = {vertex: circle for circle in circles for vertex in circle}
+    block_of = np.searchsorted(order.blocks, np.arange(number), side="right") - 1
+    for vertex in range(number):
+        assert order.is_circular[block_of[place[vertex]]] == (vertex in circle_of)
     for parent, child in edges:
-        together = group_of.get(parent) is not None and group_of.get(parent) is group_of.get(child)
-        assert together or place[child] < place[parent]
-    for layer, (first, end) in enumerate(zip(order.layers[:-1], order.layers[1:], strict=True)):
-        for vertex in order.vertices[first:end].tolist():
-            below = [place[child] for parent, child in edges if parent == vertex]
-            assert all(at < first for at in below)
-            assert not layer or any(at >= order.layers[layer - 1] for at in below), "as early as it can"
+        together = parent in circle_of and circle_of[parent] is circle_of.get(child)
+        assert together or block_of[place[child]] < block_of[place[parent]]
 
 
 def level_by_arrays(compact: CompactMap, vertex: int, levels: list[int]) -> int:
