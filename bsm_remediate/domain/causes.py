@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bsm_remediate.domain.blame import Blame
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.impact import RootCause
@@ -28,16 +29,8 @@ class Failing:
     """By component."""
     loss: Mapping[NodeId, float]
     """Weighted loss per minute of each failing service."""
-    blame: Mapping[NodeId, frozenset[NodeId]]
+    blame: Blame
     """Each failing node → what makes it fail, directly or through others."""
-
-    def explained_by(self, causes: Iterable[NodeId]) -> dict[NodeId, tuple[NodeId, ...]]:
-        """What fails because of each of `causes`."""
-        found: dict[NodeId, list[NodeId]] = {cause: [] for cause in causes}
-        for node in sorted(self.blame):
-            for cause in self.blame[node] & found.keys():
-                found[cause].append(node)
-        return {cause: tuple(nodes) for cause, nodes in found.items()}
 
 
 def symptoms(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
@@ -106,7 +99,7 @@ def root_causes(
     ]
     onsets = {node: _onset(failing.signals.get(node, ())) for node in real}
     first = min((onset for onset in onsets.values() if onset is not None), default=None)
-    explained = failing.explained_by(real)
+    explained = failing.blame.explained_by(real)
     loss_of_all = sum(failing.loss.values())
     causes = [
         _cause(failing, node, explained[node], down, loss_of_all, _lateness(onsets[node], first, skew)) for node in real

@@ -1,7 +1,7 @@
 """The compact map: all nodes, formulas and edges of a service map as flat arrays, built once per bundle.
 
 A *vertex* is a node or a gate nested in a formula; its number is its place in an order in which children come before
-their parents (the members of a cycle stand side by side). Who works through vertices by rising number, therefore,
+their parents (the members of a circle stand side by side). Who works through vertices by rising number, therefore,
 finds everything below settled.
 
 The level of a vertex: 2 when the weight of its children not down is below `need`, else 1 when the weight of its ok
@@ -10,6 +10,7 @@ children is below `comfortable`, else 0; and never better than its own state. Wi
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import gcd, lcm
@@ -103,6 +104,27 @@ class CompactMap:
         totals = np.zeros(len(self), self.need.dtype)
         np.add.at(totals, np.repeat(np.arange(len(self)), np.diff(self.children.starts)), self.weights)
         return totals
+
+    @cached_property
+    def quick_kinds(self) -> array[int]:
+        """`edge_kind` once more, for reading single numbers (see `Adjacency.quick`)."""
+        return array("i", self.edge_kind.tobytes())
+
+    @cached_property
+    def circle_of(self) -> Numbers:
+        """By vertex: the first member of the circle that it is in; itself elsewhere."""
+        circle_of = np.arange(len(self), dtype=np.int32)
+        for first, end in self.order.circles:
+            circle_of[first:end] = first
+        return circle_of
+
+    @cached_property
+    def circle_end(self) -> Numbers:
+        """By vertex that is the first of a circle: where the circle ends. 0 elsewhere."""
+        circle_end = np.zeros(len(self), np.int32)
+        for first, end in self.order.circles:
+            circle_end[first] = end
+        return circle_end
 
     def numbers(self, nodes: Iterable[NodeId]) -> Numbers:
         """The numbers of `nodes`. Raises `KeyError` for a node that the map lacks."""

@@ -41,9 +41,8 @@ class Wiring:
         edges = (
             *(compact.parents.starts, compact.parents.ends, compact.parent_edge_kind),
             *_margin_changes(compact),
-            *_circles(compact),
+            *(compact.circle_of, compact.circle_end),
         )
-        # Python reads single numbers from `array` twice as fast as from numpy.
         self.edges = edges if self.is_compiled else tuple(_quick(one) for one in edges)
         self.up, self.fine = compact.totals - compact.need, compact.totals - compact.comfortable
         self.sweep = Sweep(compact, self.up, self.fine) if int(compact.totals.max(initial=0)) < NARROW else None
@@ -67,7 +66,7 @@ class LiveLevels:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         number = len(wiring.compact)
-        self._state = (
+        self._state: tuple[Any, ...] = (
             *(bytearray(number), bytearray(number), _quick(wiring.up), _quick(wiring.fine)),
             *(bytearray([UNCHANGED]) * number, array("i", bytes(4 * number))),
         )
@@ -77,6 +76,9 @@ class LiveLevels:
         )
         self.own, self.level = self._views[:2]
         self._named: dict[NodeId, Level] = {}
+        if wiring.is_compiled:  # loaded at first use, which is not to be when something fails
+            for loop, more in ((wiring.mend, ()), (wiring.worsen, (0,))):
+                loop(_seeds([], wiring), wiring.edges, self._views, 0, 0, *more)
         # A formula that asks for more than there is has never been ok.
         self._settle([], np.flatnonzero((wiring.up < 0) | (wiring.fine < 0)).tolist(), {})
 
@@ -95,6 +97,18 @@ class LiveLevels:
         better = [vertex for vertex, level in own.items() if level < before[vertex]]
         worse = [vertex for vertex, level in own.items() if level > before[vertex]]
         return self._settle(better, worse, own)
+
+    @property
+    def margins(self) -> tuple[Sequence[int], Sequence[int]]:
+        """By vertex: the weight of children not down less what it needs, and of ok ones less what it is comfortable
+        with. To be read only.
+        """
+        return self._state[2], self._state[3]
+
+    def formula_levels(self, vertices: Numbers) -> NDArray[np.uint8]:
+        """What their formulas alone say of these vertices."""
+        up, fine = (np.asarray(self._views[which])[vertices] < 0 for which in (2, 3))
+        return np.where(up, np.uint8(2), fine.astype(np.uint8))
 
     def not_ok(self) -> tuple[Numbers, NDArray[np.uint8]]:
         """The numbers of all nodes that are not ok, requirements before their dependants, and their levels."""
@@ -163,16 +177,6 @@ def _margin_changes(compact: CompactMap) -> tuple[Any, Any]:
                 changes[0].append(weight * ((before == 2) - (after == 2)))
                 changes[1].append(weight * ((before > 0) - (after > 0)))
     return np.array(changes[0], compact.need.dtype), np.array(changes[1], compact.need.dtype)
-
-
-def _circles(compact: CompactMap) -> tuple[Numbers, Numbers]:
-    """By vertex: the first member of its circle, or itself; and where the circle ends that it is the first of."""
-    group_of = np.arange(len(compact), dtype=np.int32)
-    circle_end = np.zeros(len(compact), np.int32)
-    for first, end in compact.order.circles:
-        group_of[first:end] = first
-        circle_end[first] = end
-    return group_of, circle_end
 
 
 def _quick(numbers: NDArray[Any]) -> Any:
