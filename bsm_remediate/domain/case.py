@@ -65,9 +65,9 @@ class Scene:
         return tuple({node: table[state] for node, state in own.items()} for table in tables)
 
     @cached_property
-    def levels(self) -> tuple[Mapping[NodeId, Level], ...]:
-        """What isn't ok now, at each of the ends."""
-        return tuple(self.rollup.levels(own) for own in self.ends)
+    def ends_disturbed(self) -> tuple[Mapping[NodeId, Level], ...]:
+        """`ends` with everything down that runs are busy with."""
+        return tuple({**own, **dict.fromkeys(self.disturbed, 2)} for own in self.ends)
 
     @cached_property
     def on_host(self) -> Mapping[str, list[NodeId]]:
@@ -76,11 +76,6 @@ class Scene:
         for component in self.bundle.service_map.components.values():
             found.setdefault(component.host, []).append(component.id)
         return found
-
-    @cached_property
-    def levels_disturbed(self) -> tuple[Mapping[NodeId, Level], ...]:
-        """The same with everything down that runs are busy with."""
-        return tuple(self.rollup.levels({**own, **dict.fromkeys(self.disturbed, 2)}) for own in self.ends)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,20 +159,14 @@ def newest_onset(signals: Sequence[Signal], episode: Episode | None, now: dateti
     return now if done_at is None else min(now, done_at)
 
 
-def newly_down(scene: Scene, nodes: Collection[NodeId], *, beside: frozenset[NodeId] = frozenset()) -> list[NodeId]:
-    """Services that `nodes` would take down, if they were down too; those already down with `beside` alone are not
-    the doing of `nodes`.
+def newly_down(scene: Scene, nodes: Collection[NodeId], *, is_disturbed: bool = False) -> list[NodeId]:
+    """Services that `nodes` would take down, if they were down too; those already down, `is_disturbed` with all that
+    runs are busy with, are not the doing of `nodes`.
     """
-    found: set[NodeId] = set()
     services = scene.bundle.service_map.services
-    for own, before in zip(scene.ends, scene.levels_disturbed if beside else scene.levels, strict=True):
-        fallen = [node for node in nodes if before.get(node) != 2]
-        if fallen:
-            after = scene.rollup.levels({**own, **dict.fromkeys((*beside, *fallen), 2)})
-            found |= {
-                node for node, level in after.items() if level == 2 and node in services and before.get(node) != 2
-            }
-    return sorted(found)
+    known = [node for node in nodes if node in scene.bundle.service_map]
+    ends = scene.ends_disturbed if is_disturbed else scene.ends
+    return sorted({node for own in ends for node in scene.rollup.falling(own, known) if node in services})
 
 
 def touched_by(

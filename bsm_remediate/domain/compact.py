@@ -156,11 +156,14 @@ class _Reading:
         self._nested: dict[int, int] = {}
         gates = [one.requires for one in service_map.components.values()]
         gates += [one.requires for one in service_map.services.values()]
-        waiting = [(number, gate) for number, gate in enumerate(gates) if gate is not None]
-        for number, gate in waiting:  # grows while it is read
-            self._read(number, gate, waiting)
+        nested: list[tuple[int, Gate]] = []
+        for number, gate in enumerate(gates):
+            if gate is not None:
+                self._read(number, gate, nested)
+        for number, gate in nested:  # grows while it is read
+            self._read(number, gate, nested)
 
-    def _read(self, number: int, gate: Gate, waiting: list[tuple[int, Gate]]) -> None:
+    def _read(self, number: int, gate: Gate, nested: list[tuple[int, Gate]]) -> None:
         weights = [edge.weight for edge in gate.children]
         need, comfortable = gate.need, gate.comfortable
         scale = lcm(need.denominator, comfortable.denominator, *[one.denominator for one in weights])
@@ -178,7 +181,7 @@ class _Reading:
                     end = self._nested[id(child)] = len(self.need)
                     self.need.append(0)
                     self.comfortable.append(0)
-                    waiting.append((end, child))
+                    nested.append((end, child))
             else:
                 end = self._number_of[child]
             self.owners.append(number)

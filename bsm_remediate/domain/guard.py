@@ -208,7 +208,7 @@ class Quorum:
         scene = case.scene
         victims = set(newly_down(scene, case.touched))
         if scene.disturbed:
-            victims.update(newly_down(scene, case.touched, beside=scene.disturbed))
+            victims.update(newly_down(scene, case.touched, is_disturbed=True))
         if victims:
             shown = ", ".join(sorted(victims)[:3])
             return case.decided(Verdict.QUORUM, f"{shown} would go down while {case.component.id} is worked on")

@@ -86,6 +86,8 @@ class LiveLevels:
         """The own levels are now `own`, and ok for all others; returns the vertices whose level changed. Nodes that
         the map lacks are passed over.
         """
+        if own == self._named:
+            return []
         number_of = self._wiring.compact.number_of
         differing = {node for node, _ in own.items() ^ self._named.items() if node in number_of}
         self._named = dict(own)

@@ -186,6 +186,16 @@ class RollUp:
         """Effective levels of all nodes that are not ok, from own levels, requirements before their dependants."""
         return self._levels(self._asked, own)
 
+    def falling(self, own: Mapping[NodeId, Level], nodes: Iterable[NodeId]) -> list[NodeId]:
+        """What would be down, and isn't under own levels `own`, if `nodes` were down too. Costs what that changes."""
+        live, compact = self._asked, self.compact
+        live.follow(own)
+        before = {number: int(live.own[number]) for number in compact.numbers(nodes).tolist()}
+        changed = live.change(dict.fromkeys(before, 2))
+        fallen = sorted(vertex for vertex in changed if live.level[vertex] == 2)
+        live.change(before)
+        return [name for vertex in fallen if (name := compact.names[vertex])]
+
     def live(self) -> LiveLevels:
         """Levels of one's own to change step by step; everything in them is ok."""
         return LiveLevels(self.wiring)

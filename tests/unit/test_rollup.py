@@ -296,3 +296,56 @@ def test_an_edge_stays_what_it_is_when_written_again() -> None:
     once = child("a", weight=2)
     assert isinstance(once, Edge)
     assert child(once) is once
+
+
+def test_what_would_fall_besides_is_told_and_forgotten_again() -> None:
+    s, t = NodeId("s"), NodeId("t")
+    rollup = RollUp(
+        service_map(
+            *(component(name) for name in "abcx"),
+            service("s", requires=[either("a", "b"), "x"]),
+            service("t", requires=["c"]),
+        )
+    )
+    assert rollup.falling({}, [A]) == [A]
+    assert set(rollup.falling({B: 2, C: 2}, [A])) == {A, s}, "t is down already"
+    assert rollup.falling({C: 2}, [C]) == []
+    assert set(rollup.falling({}, [A, B, C])) == {A, B, C, s, t}
+    assert rollup.levels({}) == {}
+
+
+def test_the_same_question_has_the_same_answer_whatever_was_asked_before() -> None:
+    nodes = [component(f"n{place}", requires=[f"n{place - 1}"] if place else None) for place in range(50)]
+    asked, fresh = RollUp(service_map(*nodes)), RollUp(service_map(*nodes))
+    own = {NodeId("n20"): State.DOWN, NodeId("n10"): State.DEGRADED}
+    asked.states({NodeId("n0"): State.UNKNOWN, NodeId("n20"): State.MAINTENANCE})
+    assert list(asked.states(own).items()) == list(fresh.states(own).items())
+
+
+def test_a_chain_of_a_hundred_thousand_needs_no_deeper_stack() -> None:
+    last = 100_000
+    nodes = [component(f"n{place}", requires=[f"n{place - 1}"] if place else None) for place in range(last)]
+    s, first = NodeId("s"), NodeId("n0")
+    rollup = RollUp(service_map(*nodes, service("s", requires=[f"n{last - 1}"])))
+    assert rollup.cycles() == []
+    assert rollup.states({first: State.DOWN})[s] is State.DOWN
+    assert len(rollup.blame({first: State.DOWN})[s]) == last
+    assert rollup.states({first: State.DEGRADED}) == dict.fromkeys(rollup.cone([first]), State.DEGRADED)
+    assert len(rollup.single_failures([s], {})[s]) == last
+    assert rollup.in_order([s, NodeId("n9"), first]) == [first, NodeId("n9"), s]
+
+
+def test_a_formula_nested_ten_thousand_deep_is_read_to_its_end() -> None:
+    gate = every("a")
+    for _ in range(10_000):
+        gate = either(gate, "b")
+    s = NodeId("s")
+    rollup = RollUp(service_map(component("a"), component("b"), service("s", requires=gate)))
+    assert rollup.requirements(s) == (A, B)
+    assert rollup.dependants(A) == (s,)
+    assert rollup.states({A: State.DOWN}) == {A: State.DOWN}
+    assert rollup.states({A: State.DOWN, B: State.DOWN})[s] is State.DOWN
+    assert rollup.requires_level(s, {A: 2, B: 1}) == 1
+    assert rollup.single_failures([s], {B: State.DOWN}) == {s: (A,)}
+    assert rollup.blame({A: State.DOWN, B: State.DOWN})[s] == {A, B}
+    assert rollup.siblings(B) == set(), "a formula stands beside it, no node"
