@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.matcher import Matcher
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,3 +73,21 @@ class ServiceMap:
     def requires(self, node: NodeId) -> Gate | None:
         component = self.components.get(node)
         return component.requires if component is not None else self.services[node].requires
+
+    def graph(self) -> nx.DiGraph:
+        """The map for networkx and its many algorithms: an edge from each node to each that its formula counts, nested
+        or not. Nodes have a `kind`, `component` or `service`, and the component or service itself as `value`.
+
+        A copy: changes don't reach the map. What fails with a node are its ancestors here, unless redundancy holds
+        them; what it needs, its descendants. States are for `RollUp`, which knows what the formulas mean.
+        """
+        import networkx as nx  # takes a tenth of a second, which most commands don't need
+
+        graph = nx.DiGraph()
+        for kind, nodes in (("component", self.components), ("service", self.services)):
+            graph.add_nodes_from((node, {"kind": kind, "value": value}) for node, value in nodes.items())
+        for node in graph:
+            gate = self.requires(node)
+            if gate is not None:
+                graph.add_edges_from((node, child) for child in gate.nodes())
+        return graph

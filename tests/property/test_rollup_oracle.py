@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+import networkx as nx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -204,3 +205,41 @@ def test_without_cycles_the_formula_alone_is_what_the_requirements_make_of_it(wo
     for node in world.map.components:
         alone = levels_of(world.map, {one: level for one, level in levels.items() if one != node})
         assert rollup.requires_level(node, rollup.levels(levels)) == alone[node]
+
+
+@MODERATELY
+@given(worlds())
+def test_what_lies_above_and_below_is_what_networkx_says(world: World) -> None:
+    rollup, graph = RollUp(world.map), world.map.graph()
+    assert set(graph) == {*world.map.components, *world.map.services}
+    for node in graph:
+        assert rollup.cone([node]) == nx.ancestors(graph, node) | {node}
+        assert rollup.foundation([node]) == nx.descendants(graph, node) | {node}
+        assert set(rollup.requirements(node)) == set(graph.successors(node))
+        assert set(rollup.dependants(node)) == set(graph.predecessors(node))
+    circles = [group for group in nx.strongly_connected_components(graph) if len(group) > 1]
+    circles += [{node} for node in graph if graph.has_edge(node, node) and not any(node in one for one in circles)]
+    assert sorted(rollup.cycles(), key=min) == sorted(circles, key=min)
+
+
+@MODERATELY
+@given(worlds())
+def test_a_node_explains_whatever_it_is_to_blame_for(world: World) -> None:
+    blame = RollUp(world.map).blame(world.own)
+    nodes = [*world.map.components, *world.map.services]
+    assert blame.explained_by(nodes) == {
+        one: tuple(sorted(node for node, guilty in blame.items() if one in guilty)) for one in nodes
+    }
+
+
+@MODERATELY
+@given(worlds(), st.data())
+def test_what_would_fall_is_what_the_levels_with_it_say(world: World, data: st.DataObject) -> None:
+    nodes = [*world.map.components, *world.map.services]
+    own = {node: data.draw(st.integers(0, 2)) for node in world.map.components}
+    more = data.draw(st.lists(st.sampled_from(nodes), unique=True))
+    before, after = levels_of(world.map, own), levels_of(world.map, {**own, **dict.fromkeys(more, 2)})
+    expected = {node for node in nodes if after[node] == 2 != before[node]}
+    rollup = RollUp(world.map)
+    assert set(rollup.falling(own, more)) == expected
+    assert rollup.levels(own) == {node: level for node, level in before.items() if level}
