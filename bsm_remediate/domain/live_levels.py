@@ -18,9 +18,12 @@ from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.propagation import UNCHANGED, Loop, compiled, mend, worsen
 from bsm_remediate.domain.state import Level
-from bsm_remediate.domain.sweep import NARROW, Sweep
+from bsm_remediate.domain.sweep import Sweep, levels_of
 from bsm_remediate.domain.topology import Numbers
 
+_NARROW = 2**31
+"""Weights below this fit into one half of a whole number of 64 bits."""
+_3 = range(3)
 _WORTH_COMPILING = 50_000
 """Edges from which on a map is worth the second that it takes to import the compiler."""
 
@@ -33,31 +36,52 @@ class Wiring:
 
     def __init__(self, compact: CompactMap, *, is_compiled: bool | None = None) -> None:
         self.compact = compact
+        totals = compact.totals
+        largest = max((int(one.max(initial=0)) for one in (totals, compact.need, compact.comfortable)), default=0)
+        is_narrow = largest < _NARROW
         is_worth_it = len(compact.edge_kind) >= _WORTH_COMPILING if is_compiled is None else is_compiled
-        loops = compiled() if is_worth_it and compact.fits else None
+        loops = compiled() if is_worth_it and is_narrow else None
         self.worsen: Loop = loops[0] if loops is not None else worsen
         self.mend: Loop = loops[1] if loops is not None else mend
         self.is_compiled = loops is not None
+        shift = 32 if is_narrow else largest.bit_length() + 2
+        self.half = 1 << (shift - 1)
+        size = np.int64 if is_narrow else np.object_
+        self.margins = (
+            ((totals - compact.need).astype(size) << shift) + (totals - compact.comfortable).astype(size) + self.half
+        )
+        lost = [
+            (weight * int(seen == 2) << shift) + weight * int(seen > 0)
+            for weight, *rest in compact.kinds
+            for seen in (0, *rest)
+        ]
+        changes = [lost[kind + old] - lost[kind + new] for kind in range(0, len(lost), 3) for old in _3 for new in _3]
         edges = (
             *(compact.parents.starts, compact.parents.ends, compact.parent_edge_kind),
-            *_margin_changes(compact),
-            *(compact.circle_of, compact.circle_end),
+            *(np.array(changes, size), compact.circle_of, compact.circle_end),
         )
-        self.edges = edges if self.is_compiled else tuple(_quick(one) for one in edges)
-        self.up, self.fine = compact.totals - compact.need, compact.totals - compact.comfortable
-        self.sweep = Sweep(compact, self.up, self.fine) if int(compact.totals.max(initial=0)) < NARROW else None
-        # How many vertices may be followed, at a microsecond each, in the time of a sweep at four nanoseconds an edge
-        # and twenty microseconds a block; machine code gets four times as far.
-        by_sweep = 256 + len(compact.edge_kind) // 256 + 20 * len(compact.order.blocks)
-        self.most = len(compact) + 1 if self.sweep is None else by_sweep * (4 if self.is_compiled else 1)
-        # By guess each changes eight above it: more at once aren't followed in the first place.
-        self.most_at_once = self.most if self.sweep is None else self.most // 8
+        self.edges = (*(edges if self.is_compiled else (_quick(one) for one in edges)), self.half)
+        self.sweep: Sweep | None = None
+        self.most = self.most_at_once = len(compact) + 1
+        if is_narrow:
+            machine_code = loops[2] if loops is not None else None
+            self.sweep = Sweep(compact, np.array(lost, size), self.margins, self.half, machine_code)
+            # How many vertices may be followed, at a microsecond each, in the time of a sweep at four nanoseconds an
+            # edge and twenty microseconds a block; machine code gets four times as far.
+            by_sweep = 256 + len(compact.edge_kind) // 256 + 20 * len(self.sweep)
+            self.most = by_sweep * (4 if self.is_compiled else 1)
+            # By guess each changes eight above it: more at once aren't followed in the first place.
+            self.most_at_once = self.most // 8
+
+    def margins_of(self, margin: int) -> tuple[int, int]:
+        """Both halves: the weight of children not down less what is needed, of ok ones less what is comfortable."""
+        return margin // (2 * self.half), margin % (2 * self.half) - self.half
 
 
 class LiveLevels:
     """The levels under own levels that change. Everything starts ok. `own` and `level` are by vertex, only to be read.
 
-    Takes some 23 bytes for each vertex.
+    Takes some 15 bytes for each vertex.
     """
 
     own: NDArray[np.uint8]
@@ -67,7 +91,7 @@ class LiveLevels:
         self._wiring = wiring
         number = len(wiring.compact)
         self._state: tuple[Any, ...] = (
-            *(bytearray(number), bytearray(number), _quick(wiring.up), _quick(wiring.fine)),
+            *(bytearray(number), bytearray(number), _quick(wiring.margins)),
             *(bytearray([UNCHANGED]) * number, array("i", bytes(4 * number))),
         )
         # The same memory once more: single numbers are read through the one, many at a time through the other.
@@ -80,37 +104,33 @@ class LiveLevels:
             for loop, more in ((wiring.mend, ()), (wiring.worsen, (0,))):
                 loop(_seeds([], wiring), wiring.edges, self._views, 0, 0, *more)
         # A formula that asks for more than there is has never been ok.
-        self._settle([], np.flatnonzero((wiring.up < 0) | (wiring.fine < 0)).tolist(), {})
+        self._settle([], np.flatnonzero(levels_of(wiring.margins, wiring.half)).tolist(), {})
 
-    def follow(self, own: Mapping[NodeId, Level]) -> list[int]:
+    def follow(self, own: Mapping[NodeId, Level]) -> Numbers:
         """The own levels are now `own`, and ok for all others; returns the vertices whose level changed. Nodes that
         the map lacks are passed over.
         """
         if own == self._named:
-            return []
+            return np.zeros(0, np.int32)
         number_of = self._wiring.compact.number_of
         differing = {node for node, _ in own.items() ^ self._named.items() if node in number_of}
         self._named = dict(own)
         return self.change({number_of[node]: own.get(node, 0) for node in differing})
 
-    def change(self, own: Mapping[int, Level]) -> list[int]:
+    def change(self, own: Mapping[int, Level]) -> Numbers:
         """The own levels of these vertices are now `own`; returns the vertices whose level changed."""
         before = self._state[0]
         better = [vertex for vertex, level in own.items() if level < before[vertex]]
         worse = [vertex for vertex, level in own.items() if level > before[vertex]]
         return self._settle(better, worse, own)
 
-    @property
-    def margins(self) -> tuple[Sequence[int], Sequence[int]]:
-        """By vertex: the weight of children not down less what it needs, and of ok ones less what it is comfortable
-        with. To be read only.
-        """
-        return self._state[2], self._state[3]
+    def margins(self, vertex: int) -> tuple[int, int]:
+        """The weight of its children not down less what it needs, and of ok ones less what it is comfortable with."""
+        return self._wiring.margins_of(self._state[2][vertex])
 
     def formula_levels(self, vertices: Numbers) -> NDArray[np.uint8]:
         """What their formulas alone say of these vertices."""
-        up, fine = (np.asarray(self._views[which])[vertices] < 0 for which in (2, 3))
-        return np.where(up, np.uint8(2), fine.astype(np.uint8))
+        return levels_of(np.asarray(self._views[2])[vertices], self._wiring.half)
 
     def not_ok(self) -> tuple[Numbers, NDArray[np.uint8]]:
         """The numbers of all nodes that are not ok, requirements before their dependants, and their levels."""
@@ -125,9 +145,9 @@ class LiveLevels:
         numbers, levels = self.not_ok()
         return dict(zip(self._wiring.compact.nodes(numbers), levels.tolist(), strict=True))
 
-    def _settle(self, better: Sequence[int], worse: Sequence[int], own: Mapping[int, Level]) -> list[int]:
+    def _settle(self, better: Sequence[int], worse: Sequence[int], own: Mapping[int, Level]) -> Numbers:
         wiring, logged = self._wiring, 0
-        owned, level, _, _, before, log = self._state
+        owned, level, _, before, log = self._state
         state = self._views if wiring.is_compiled else self._state
         is_followed = len(better) + len(worse) <= wiring.most_at_once
         for vertex in better:
@@ -140,17 +160,18 @@ class LiveLevels:
         if worse and is_followed:
             logged = wiring.worsen(_seeds(worse, wiring), wiring.edges, state, logged, wiring.most, len(owned))
             is_followed = logged <= wiring.most
-        touched = log[:logged].tolist()
         if wiring.sweep is not None and not is_followed:
-            for vertex in touched:
+            for vertex in log[:logged]:
                 level[vertex], before[vertex] = before[vertex], UNCHANGED
             return self._swept(wiring.sweep)
-        changed = [vertex for vertex in touched if level[vertex] != before[vertex]]
-        for vertex in touched:
+        changed = []
+        for vertex in log[:logged]:
+            if level[vertex] != before[vertex]:
+                changed.append(vertex)
             before[vertex] = UNCHANGED
-        return changed
+        return np.array(changed, np.int32)
 
-    def _swept(self, sweep: Sweep) -> list[int]:
+    def _swept(self, sweep: Sweep) -> Numbers:
         """Everything anew."""
         wiring, logged = self._wiring, 0
         state = self._views if wiring.is_compiled else self._state
@@ -160,25 +181,10 @@ class LiveLevels:
             logged = wiring.worsen(seeds, wiring.edges, state, logged, len(self.own), end)
 
         before = self.level.copy()
-        owned, level, up, fine, marks, log = self._views
-        sweep(owned, level, up, fine, settle)
+        sweep(self._views, settle)
+        marks, log = self._views[3:]
         marks[log[:logged]] = UNCHANGED
-        changed: list[int] = np.flatnonzero(self.level != before).tolist()
-        return changed
-
-
-def _margin_changes(compact: CompactMap) -> tuple[Any, Any]:
-    """By nine times the kind of an edge, plus three times the child's level before, plus that after: by how much the
-    margins of the parent change.
-    """
-    changes: tuple[list[int], list[int]] = ([], [])
-    for weight, *rest in compact.kinds:
-        seen = (0, *rest)
-        for before in seen:
-            for after in seen:
-                changes[0].append(weight * ((before == 2) - (after == 2)))
-                changes[1].append(weight * ((before > 0) - (after > 0)))
-    return np.array(changes[0], compact.need.dtype), np.array(changes[1], compact.need.dtype)
+        return np.flatnonzero(self.level != before).astype(np.int32)
 
 
 def _quick(numbers: NDArray[Any]) -> Any:

@@ -1,14 +1,16 @@
 """Propagation: what a changed state changes above it, edge by edge.
 
-Each vertex keeps two margins: the weight of its children that are not down, less what it needs, and that of its ok
-children, less what it is comfortable with; below nought it is down, or degraded. A child that changes moves the margins
-of its parents, so a parent with a thousand children costs no more than one with two.
+Each vertex keeps two margins: the weight of its children that are not down, less what it needs; and that of its ok
+children, less what it is comfortable with. Below nought it is down, or degraded. A child that changes moves the margins
+of its parents, so a parent with a thousand children costs no more than one with two. Both margins stand in one number,
+the first in its upper half, the second, plus `half`, in its lower half: so one addition moves both, the number is
+negative when the first is, and lacks the bit of `half` when the second is negative.
 
 *Worsening* may go on in any order: from levels that are too good, as long as something is worse than its level, it is
 lowered, and what remains is the greatest fixed point, circles included. *Mending* goes by rising numbers, so that each
 vertex finds everything below settled; a circle is first taken as ok and then worsened by what holds from outside.
 
-The two functions are plain Python over anything with indices. `compiled` gives the same two as machine code when numba
+These functions are plain Python over anything with indices. `compiled` gives the same ones as machine code when numba
 is there (the extra `fast`).
 """
 
@@ -27,21 +29,22 @@ Loop = Callable[..., int]
 Returns how many are logged; when more than that, it was broken off halfway.
 
 The map's arrays: the edges from children to parents (where those of each vertex start, the parents, the kinds), the
-change of either margin by kind of edge and change of level, the first member of each vertex's circle, and where that
-circle ends. The state's: own levels, levels, both margins, levels before the change, and a log of what changed.
+change of the margins by kind of edge and change of level, the first member of each vertex's circle, where that circle
+ends, and `half`. The state's: own levels, levels, margins, levels before the change, and a log of what changed.
 """
 
 
 def worsen(seeds: Any, edges: Any, state: Any, logged: int, most: int, end: int) -> int:
     """Lower `seeds`, and all above them with numbers below `end`, to what their own states and margins say."""
-    starts, ends, kinds, up_change, fine_change, _, _ = edges
-    own, level, up, fine, before, log = state
+    starts, ends, kinds, changes, _, _, half = edges
+    own, level, margins, before, log = state
     stack = [int(vertex) for vertex in seeds]
     while stack:
         vertex = stack.pop()
-        reached = 2 if up[vertex] < 0 else 1 if fine[vertex] < 0 else 0
-        reached = max(reached, int(own[vertex]))
-        old = int(level[vertex])
+        reached = 2 if margins[vertex] < 0 else 0 if margins[vertex] & half else 1
+        old = level[vertex]
+        if own[vertex] > reached:  # noqa: PLR1730 - a call of `max` would take a tenth of all the time
+            reached = own[vertex]
         if reached <= old:
             continue
         level[vertex] = reached
@@ -54,19 +57,18 @@ def worsen(seeds: Any, edges: Any, state: Any, logged: int, most: int, end: int)
         step = old * 3 + reached
         for place in range(starts[vertex], starts[vertex + 1]):
             parent = ends[place]
-            change = kinds[place] * 9 + step
-            up[parent] += up_change[change]
-            fine[parent] += fine_change[change]
-            if parent < end and level[parent] < 2 and (up[parent] < 0 or (fine[parent] < 0 and level[parent] == 0)):
+            margin = margins[parent] + changes[kinds[place] * 9 + step]
+            margins[parent] = margin
+            if parent < end and level[parent] < (2 if margin < 0 else 0 if margin & half else 1):
                 stack.append(parent)
     return logged
 
 
 def mend(seeds: Any, edges: Any, state: Any, logged: int, most: int) -> int:  # noqa: PLR0915 - compiled as one
     """Raise `seeds`, and all above, to what their own states and margins allow; nothing has become worse."""
-    starts, ends, kinds, up_change, fine_change, group_of, circle_end = edges
-    own, level, up, fine, before, log = state
-    heap = [int(group_of[vertex]) for vertex in seeds]
+    starts, ends, kinds, changes, circle_of, circle_end, half = edges
+    own, level, margins, before, log = state
+    heap = [int(circle_of[vertex]) for vertex in seeds]
     heapify(heap)
     last = -1
     while heap:
@@ -74,67 +76,88 @@ def mend(seeds: Any, edges: Any, state: Any, logged: int, most: int) -> int:  # 
         if first == last:
             continue
         last = first
-        end = max(int(circle_end[first]), first + 1)
-        was = [int(level[vertex]) for vertex in range(first, end)]
+        end = first + 1
+        inside = first  # from here to `end` edges stay within the circle
+        was = [level[first]]
         if circle_end[first] > 0:
+            end = circle_end[first]
+            inside = end
+            was = [level[vertex] for vertex in range(first, end)]
             for vertex in range(first, end):
-                step = int(level[vertex]) * 3
+                step = level[vertex] * 3
                 level[vertex] = 0
                 for place in range(starts[vertex], starts[vertex + 1]):
-                    parent = ends[place]
-                    if first <= parent < end:
-                        up[parent] += up_change[kinds[place] * 9 + step]
-                        fine[parent] += fine_change[kinds[place] * 9 + step]
-            stack = [int(vertex) for vertex in range(first, end)]
+                    if first <= ends[place] < end:
+                        margins[ends[place]] += changes[kinds[place] * 9 + step]
+            stack = [vertex for vertex in range(first, end)]  # noqa: C416 - numba knows no list(range())
             while stack:
                 vertex = stack.pop()
-                reached = 2 if up[vertex] < 0 else 1 if fine[vertex] < 0 else 0
-                reached = max(reached, int(own[vertex]))
-                step = int(level[vertex]) * 3 + reached
+                reached = 2 if margins[vertex] < 0 else 0 if margins[vertex] & half else 1
+                if own[vertex] > reached:  # noqa: PLR1730
+                    reached = own[vertex]
+                step = level[vertex] * 3 + reached
                 if reached <= level[vertex]:
                     continue
                 level[vertex] = reached
                 for place in range(starts[vertex], starts[vertex + 1]):
-                    parent = ends[place]
-                    if first <= parent < end:
-                        up[parent] += up_change[kinds[place] * 9 + step]
-                        fine[parent] += fine_change[kinds[place] * 9 + step]
-                        stack.append(parent)
+                    if first <= ends[place] < end:
+                        margins[ends[place]] += changes[kinds[place] * 9 + step]
+                        stack.append(ends[place])
         else:
-            reached = 2 if up[first] < 0 else 1 if fine[first] < 0 else 0
-            level[first] = min(max(reached, int(own[first])), was[0])
+            reached = 2 if margins[first] < 0 else 0 if margins[first] & half else 1
+            if own[first] > reached:  # noqa: PLR1730
+                reached = own[first]
+            if reached < level[first]:  # noqa: PLR1730
+                level[first] = reached
         for vertex in range(first, end):
-            old, reached = was[vertex - first], int(level[vertex])
-            if reached == old:
+            old = was[vertex - first]
+            if level[vertex] == old:
                 continue
             if before[vertex] == UNCHANGED:
                 before[vertex] = old
                 log[logged] = vertex
                 logged += 1
-            step = old * 3 + reached
+            step = old * 3 + level[vertex]
             for place in range(starts[vertex], starts[vertex + 1]):
                 parent = ends[place]
-                if first <= parent < end and circle_end[first] > 0:
+                if first <= parent < inside:
                     continue
-                up[parent] += up_change[kinds[place] * 9 + step]
-                fine[parent] += fine_change[kinds[place] * 9 + step]
-                if level[parent] > own[parent]:
-                    heappush(heap, int(group_of[parent]))
+                margin = margins[parent] + changes[kinds[place] * 9 + step]
+                margins[parent] = margin
+                if level[parent] > (2 if margin < 0 else 0 if margin & half else 1):
+                    heappush(heap, circle_of[parent])
+                elif level[parent] > own[parent] and circle_end[circle_of[parent]] > 0:
+                    heappush(heap, circle_of[parent])  # what holds it down may be itself
         if logged > most:
             return logged
     return logged
 
 
+def settle(first: int, end: int, edges: Any, state: Any) -> None:
+    """Levels and margins of the vertices from `first` to `end`, none of them in a circle, from those below. `edges` are
+    those from parents to children, what each kind takes from the margins by level, the margins when all is ok, `half`.
+    """
+    starts, ends, kinds, lost, whole, half = edges
+    own, level, margins, _, _ = state
+    for vertex in range(first, end):
+        margin = whole[vertex]
+        for place in range(starts[vertex], starts[vertex + 1]):
+            margin -= lost[kinds[place] * 3 + level[ends[place]]]
+        margins[vertex] = margin
+        reached = 2 if margin < 0 else 0 if margin & half else 1
+        level[vertex] = reached if reached > own[vertex] else own[vertex]  # noqa: FURB136 - as above
+
+
 @cache
-def compiled() -> tuple[Loop, Loop] | None:
-    """`worsen` and `mend` as machine code; None without numba. Importing numba takes about a second, once, and the
-    machine code is kept beside the module or in the user's cache.
+def compiled() -> tuple[Loop, Loop, Callable[..., None]] | None:
+    """`worsen`, `mend` and `settle` as machine code; None without numba. Importing numba takes about a second, once,
+    and the machine code is kept beside the module or in the user's cache.
     """
     try:
         from numba import njit
     except ImportError:
         return None
     try:
-        return njit(cache=True)(worsen), njit(cache=True)(mend)
+        return njit(cache=True)(worsen), njit(cache=True)(mend), njit(cache=True)(settle)
     except RuntimeError:  # nowhere to keep it
-        return njit(worsen), njit(mend)
+        return njit(worsen), njit(mend), njit(settle)

@@ -192,9 +192,9 @@ class RollUp:
         live.follow(own)
         before = {number: int(live.own[number]) for number in compact.numbers(nodes).tolist()}
         changed = live.change(dict.fromkeys(before, 2))
-        fallen = sorted(vertex for vertex in changed if live.level[vertex] == 2)
+        fallen = np.sort(changed[live.level[changed] == 2])
         live.change(before)
-        return [name for vertex in fallen if (name := compact.names[vertex])]
+        return compact.nodes(fallen)
 
     def live(self) -> LiveLevels:
         """Levels of one's own to change step by step; everything in them is ok."""

@@ -27,7 +27,7 @@ class SingleFailures:
     def __init__(self, compact: CompactMap, live: LiveLevels, is_component: NDArray[np.bool_]) -> None:
         self._compact = compact
         self._level = live.level
-        self._margins = live.margins
+        self._live = live
         self._is_component = is_component
         self._starts, self._ends = compact.children.quick
         self._kind_of = compact.quick_kinds
@@ -59,7 +59,7 @@ class SingleFailures:
     def _read(self, goal: Goal) -> None:
         vertex, is_degraded = divmod(goal, 2)
         limit = 1 if is_degraded else 2
-        margin = self._margins[is_degraded][vertex]
+        margin = self._live.margins(vertex)[is_degraded]
         sure: list[Goal] = []
         loose: list[tuple[Goal, int]] = []
         for place in range(self._starts[vertex], self._starts[vertex + 1]):
@@ -106,7 +106,7 @@ class SingleFailures:
     def _common(self, goal: Goal) -> frozenset[int]:
         """What reaches enough of the loose goals below this one."""
         loose = self._loose[goal]
-        margin = int(self._margins[goal % 2][goal // 2])
+        margin = self._live.margins(goal // 2)[goal % 2]
         weights = [weight for _, weight in loose]
         sets = [self._killers(below) for below, _ in loose]
         if sum(weights) - min(weights) <= margin:

@@ -4,57 +4,77 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bsm_remediate.domain.compact import CompactMap, Weights
+from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.topology import Numbers
-
-NARROW = 2**31
-"""Totals below this fit into one half of a whole number of 64 bits: one pass does for both margins."""
 
 
 class Sweep:
-    """Made once per map."""
+    """Made once per map. `lost` says what a child takes from its parent's margins, by three times the kind of edge plus
+    its level; `whole` the margins when all is ok. `machine_code`, that of `propagation.settle`, needs no blocks.
+    """
 
-    def __init__(self, compact: CompactMap, up: Weights, fine: Weights) -> None:
-        self._when_all_is_ok = (up, fine)
-        self._ends = compact.children.ends
+    def __init__(
+        self,
+        compact: CompactMap,
+        lost: NDArray[np.int64],
+        whole: NDArray[np.int64],
+        half: int,
+        machine_code: Callable[..., None] | None,
+    ) -> None:
+        self._ends, self._lost, self._whole, self._half = compact.children.ends, lost, whole, half
         self._starts = compact.children.starts.astype(np.int64)
-        # What a child takes from the margins of its parent: from the second, and in the upper half from the first.
-        self._lost = np.array(
-            [weight * ((seen > 0) + ((seen == 2) << 32)) for weight, *rest in compact.kinds for seen in (0, *rest)],
-            np.int64,
-        )
         self._code = compact.edge_kind * 3 if len(compact.kinds) > 1 else None
+        self._settle = machine_code
+        self._edges = (compact.children.starts, compact.children.ends, compact.edge_kind, lost, whole, half)
         blocks = zip(pairwise(compact.order.blocks.tolist()), compact.order.is_circular.tolist(), strict=True)
         # Only the first block can hold vertices without children.
         self._blocks = [(first, end, is_circular) for (first, end), is_circular in blocks if self._starts[end]]
+        if machine_code is not None:
+            self._blocks = _joined(self._blocks)
 
-    def __call__(
-        self,
-        own: NDArray[np.uint8],
-        level: NDArray[np.uint8],
-        up: NDArray[np.int64],
-        fine: NDArray[np.int64],
-        settle: Callable[[Numbers, int], None],
-    ) -> None:
-        """Writes levels and margins from `own`. `settle` worsens members of circles, below a number, until they are
-        as bad as their margins say.
+    def __len__(self) -> int:
+        """How many pieces it does one after the other."""
+        return len(self._blocks)
+
+    def __call__(self, state: Any, settle_circles: Callable[[Numbers, int], None]) -> None:
+        """Writes levels and margins into `state` (see `propagation`) from the own levels in it. `settle_circles`
+        worsens members of circles, below a number, until they are as bad as their margins say.
         """
+        own, level, margins, _, _ = state
         level[:] = own
-        up[:], fine[:] = self._when_all_is_ok
         for first, end, is_circular in self._blocks:
+            if self._settle is not None and not is_circular:
+                self._settle(first, end, self._edges, state)
+                continue
             starts = self._starts[first : end + 1]
             edges = slice(starts[0], starts[-1])
             code = level[self._ends[edges]] if self._code is None else level[self._ends[edges]] + self._code[edges]
             lost = np.add.reduceat(self._lost.take(code), starts[:-1] - starts[0])
-            up[first:end] = self._when_all_is_ok[0][first:end] - (lost >> 32)
-            fine[first:end] = self._when_all_is_ok[1][first:end] - (lost & 0xFFFFFFFF)
-            is_down, is_worse = up[first:end] < 0, fine[first:end] < 0
-            reached = np.maximum(is_down.view(np.uint8) << 1, is_worse.view(np.uint8))
+            np.subtract(self._whole[first:end], lost, out=margins[first:end])
+            reached = levels_of(margins[first:end], self._half)
             if is_circular:
-                settle((np.flatnonzero(reached > level[first:end]) + first).astype(np.int32), end)
+                settle_circles((np.flatnonzero(reached > level[first:end]) + first).astype(np.int32), end)
             else:
                 np.maximum(level[first:end], reached, out=level[first:end])
+
+
+def levels_of(margins: NDArray[Any], half: int) -> NDArray[np.uint8]:
+    """What margins say."""
+    is_down, is_worse = margins < 0, (margins & half) == 0
+    return np.maximum(is_down.astype(np.uint8) << 1, is_worse.astype(np.uint8))
+
+
+def _joined(blocks: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
+    """Blocks that are next to each other, and have no circles, as one."""
+    joined: list[tuple[int, int, bool]] = []
+    for first, end, is_circular in blocks:
+        if joined and not is_circular and not joined[-1][2] and joined[-1][1] == first:
+            joined[-1] = (joined[-1][0], end, False)
+        else:
+            joined.append((first, end, is_circular))
+    return joined
