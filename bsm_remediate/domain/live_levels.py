@@ -119,6 +119,10 @@ class LiveLevels:
 
     def change(self, own: Mapping[int, Level]) -> Numbers:
         """The own levels of these vertices are now `own`; returns the vertices whose level changed."""
+        if len(own) > self._wiring.most_at_once and self._wiring.sweep is not None:
+            vertices = np.fromiter(own, np.int32, len(own))
+            self.own[vertices] = np.fromiter(own.values(), np.uint8, len(own))
+            return self._swept(self._wiring.sweep)
         before = self._state[0]
         better = [vertex for vertex, level in own.items() if level < before[vertex]]
         worse = [vertex for vertex, level in own.items() if level > before[vertex]]
@@ -149,10 +153,10 @@ class LiveLevels:
         wiring, logged = self._wiring, 0
         owned, level, _, before, log = self._state
         state = self._views if wiring.is_compiled else self._state
-        is_followed = len(better) + len(worse) <= wiring.most_at_once
+        is_followed = True
         for vertex in better:
             owned[vertex] = own[vertex]
-        if better and is_followed:
+        if better:
             logged = wiring.mend(_seeds(better, wiring), wiring.edges, state, logged, wiring.most)
             is_followed = logged <= wiring.most
         for vertex in worse:

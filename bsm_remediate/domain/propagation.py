@@ -144,8 +144,8 @@ def settle(first: int, end: int, edges: Any, state: Any) -> None:
         for place in range(starts[vertex], starts[vertex + 1]):
             margin -= lost[kinds[place] * 3 + level[ends[place]]]
         margins[vertex] = margin
-        reached = 2 if margin < 0 else 0 if margin & half else 1
-        level[vertex] = reached if reached > own[vertex] else own[vertex]  # noqa: FURB136 - as above
+        # Without branches: in a storm no processor can guess them.
+        level[vertex] = max((margin < 0) * 2, ((margin & half) == 0) * 1, int(own[vertex]))
 
 
 @cache

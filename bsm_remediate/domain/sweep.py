@@ -30,7 +30,9 @@ class Sweep:
         self._starts = compact.children.starts.astype(np.int64)
         self._code = compact.edge_kind * 3 if len(compact.kinds) > 1 else None
         self._settle = machine_code
-        self._edges = (compact.children.starts, compact.children.ends, compact.edge_kind, lost, whole, half)
+        # Without a sign, machine code doesn't ask of each number whether it counts from the end.
+        numbers = (compact.children.starts, compact.children.ends, compact.edge_kind)
+        self._edges = (*(one.view(np.uint32) for one in numbers), lost, whole, half)
         blocks = zip(pairwise(compact.order.blocks.tolist()), compact.order.is_circular.tolist(), strict=True)
         # Only the first block can hold vertices without children.
         self._blocks = [(first, end, is_circular) for (first, end), is_circular in blocks if self._starts[end]]
@@ -66,7 +68,8 @@ class Sweep:
 def levels_of(margins: NDArray[Any], half: int) -> NDArray[np.uint8]:
     """What margins say."""
     is_down, is_worse = margins < 0, (margins & half) == 0
-    return np.maximum(is_down.astype(np.uint8) << 1, is_worse.astype(np.uint8))
+    reached: NDArray[np.uint8] = np.maximum(is_down.astype(np.uint8) << 1, is_worse.astype(np.uint8))
+    return reached
 
 
 def _joined(blocks: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
