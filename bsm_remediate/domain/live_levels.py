@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bsm_remediate.domain.compact import CompactMap
+from bsm_remediate.domain.compact import CompactMap, Weights
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.propagation import UNCHANGED, Loop, compiled, mend, worsen
 from bsm_remediate.domain.state import Level
@@ -46,10 +46,9 @@ class Wiring:
         self.is_compiled = loops is not None
         shift = 32 if is_narrow else largest.bit_length() + 2
         self.half = 1 << (shift - 1)
-        size = np.int64 if is_narrow else np.object_
-        self.margins = (
-            ((totals - compact.need).astype(size) << shift) + (totals - compact.comfortable).astype(size) + self.half
-        )
+        size: Any = np.int64 if is_narrow else np.object_
+        up, fine = ((totals - limit).astype(size) for limit in (compact.need, compact.comfortable))
+        self.margins: Weights = up * (1 << shift) + fine + self.half
         lost = [
             (weight * int(seen == 2) << shift) + weight * int(seen > 0)
             for weight, *rest in compact.kinds
