@@ -163,10 +163,13 @@ def newly_down(scene: Scene, nodes: Collection[NodeId], *, is_disturbed: bool = 
     """Services that `nodes` would take down, if they were down too; those already down, `is_disturbed` with all that
     runs are busy with, are not the doing of `nodes`.
     """
-    services = scene.bundle.service_map.services
-    known = [node for node in nodes if node in scene.bundle.service_map]
-    ends = scene.ends_disturbed if is_disturbed else scene.ends
-    return sorted({node for own in ends for node in scene.rollup.falling(own, known) if node in services})
+    service_map = scene.bundle.service_map
+    found: set[NodeId] = set()
+    for own in scene.ends_disturbed if is_disturbed else scene.ends:
+        standing = [node for node in nodes if own.get(node) != 2 and node in service_map]
+        if standing:
+            found.update(node for node in scene.rollup.falling(own, standing) if node in service_map.services)
+    return sorted(found)
 
 
 def touched_by(
