@@ -8,13 +8,13 @@ import networkx as nx
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_rollup_oracle import World, worlds
 
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.formula import Edge, Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.topology import Adjacency, ordered
 from bsm_remediate.testing.builders import component, every, service_map
+from tests.property.worlds import World, worlds
 
 MODERATELY = settings(max_examples=150, deadline=None)
 

@@ -8,7 +8,6 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_rollup_oracle import World, levels_of, worlds
 
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.formula import Edge, Gate
@@ -17,6 +16,7 @@ from bsm_remediate.domain.live_levels import LiveLevels, Wiring
 from bsm_remediate.domain.service_map import ServiceMap
 from bsm_remediate.domain.state import Level
 from bsm_remediate.testing.builders import component, every, service_map
+from tests.property.worlds import World, levels_of, worlds
 
 MODERATELY = settings(max_examples=120, deadline=None)
 FEW = settings(max_examples=40, deadline=None)
