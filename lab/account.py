@@ -13,8 +13,10 @@ from math import factorial
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import full_rate
-from bsm_remediate.domain.planner import RepairJob, schedule
-from bsm_remediate.domain.restoration import Restoration
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.circuit import reduced
+from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.job import Crew, RepairJob, Worth
 from bsm_remediate.domain.rollup import RollUp
 
 _MOST_ORDERS = factorial(6)
@@ -47,15 +49,20 @@ class Account:
     def outages(self, order: Sequence[str]) -> dict[str, float]:
         """Seconds without each service if the repairs begin in `order` (computed)."""
         jobs = [self._job(number, self.repairs[one]) for number, one in enumerate(order)]
-        executors = dict.fromkeys(range(self.bundle.settings.executors), self.lag_s)
-        slots = schedule(jobs, executors=executors, locked={})
-        repaired = {
-            NodeId(one): slots[number].start_s + self.repairs[one].restored_s for number, one in enumerate(order)
-        }
-        own = dict.fromkeys((NodeId(one) for one in order), 2)
-        times = Restoration(RollUp(self.bundle.service_map), own).times(repaired)
         services = self.bundle.service_map.services
-        return {service: times[service].not_down if service in times else 0.0 for service in services}
+        circuit = reduced(
+            RollUp(self.bundle.service_map),
+            own=dict.fromkeys((NodeId(one) for one in order), 2),
+            jobs=jobs,
+            under_way={},
+            worth=dict.fromkeys(services, Worth(down=LossCurve(1.0), degraded=LossCurve(0.0))),
+        )
+        crew = Crew(executors=dict.fromkeys(range(self.bundle.settings.executors), self.lag_s))
+        courses = Courses(circuit, crew)
+        slots = courses.slots(range(len(jobs)))
+        restored = [slots[number].start_s + self.repairs[one].restored_s for number, one in enumerate(order)]
+        times = courses.given(restored)
+        return {service: courses.when(times, circuit.not_down[service]) for service in services}
 
     def loss(self, outages: Mapping[str, float]) -> dict[str, float]:
         """Money for `outages` in seconds, at the rates of now."""
@@ -87,4 +94,4 @@ class Account:
     @staticmethod
     def _job(number: int, repair: Repair) -> RepairJob:
         fixes = frozenset({NodeId(repair.component)})
-        return RepairJob(id=number, fixes=fixes, work_s=repair.busy_s, locks=repair.locks)
+        return RepairJob(id=number, fixes=fixes, work_s=repair.busy_s, duration_s=repair.busy_s, locks=repair.locks)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,30 @@ class LossCurve:
         else:
             slope = self.rate
         return self.lost[place] + slope * (second - self.seconds[place])
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.rate == 0 and self.lost[-1] == 0
+
+    def plus(self, other: LossCurve) -> LossCurve:
+        """Both together."""
+        if len(self.seconds) == len(other.seconds) == 1:
+            return LossCurve(self.rate + other.rate, lost=(self.lost[0] + other.lost[0],))
+        seconds = sorted({*self.seconds, *other.seconds})
+        jumps = {one for curve in (self, other) for one, next_ in pairwise(curve.seconds) if one == next_}
+        # At a jump both values count: the one before it, and the one after.
+        moments = [(one, after) for one in seconds for after in ((False, True) if one in jumps else (True,))]
+        lost = tuple(
+            sum(curve.until(one) if after else curve.just_before(one) for curve in (self, other))
+            for one, after in moments
+        )
+        return LossCurve(self.rate + other.rate, tuple(one for one, _ in moments), lost)
+
+    def just_before(self, second: float) -> float:
+        """Lost when the outage ends right before the jump at `second`, if there is one there."""
+        place = bisect_left(self.seconds, second)
+        is_jump = self.seconds[place : place + 2] == (second, second)
+        return self.lost[place] if is_jump else self.until(second)
 
     def times(self, factor: float) -> LossCurve:
         """The same, `factor` (from 0) times as much."""

@@ -28,6 +28,12 @@ class Step:
     restores: tuple[NodeId, ...]
     """Services that are up again once this step (and those before it) is done."""
     reason: str
+    loss_stopped_per_minute_of_work: float = 0.0
+    """Weighted loss per minute that ends with this step's group, for each minute of the group's work."""
+    before_next: str = ""
+    """Why it comes before the next step."""
+    flips: str = ""
+    """What would have to change for the next step to come first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +53,8 @@ class Plan:
     expected_loss: float
     expected_money: float
     lower_bound: float
+    is_proven: bool = False
+    """Whether no order of these steps loses less."""
 
     @property
     def gap(self) -> float:

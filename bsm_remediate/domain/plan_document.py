@@ -36,6 +36,7 @@ def plan_document(evaluation: Evaluation, bundle: Bundle, *, considered: tuple[s
         "expected_money": _money(plan.expected_money),
         "lower_bound": _money(plan.lower_bound),
         "gap": round(plan.gap, 4),
+        "is_proven": plan.is_proven,
         "services": [
             {
                 "id": one.service,
@@ -112,6 +113,9 @@ def _step(step: Step) -> dict[str, Json]:
         "restores": list(step.restores),
         "verdict": step.decision.verdict.value,
         "reason": step.reason,
+        "loss_stopped_per_minute_of_work": _money(step.loss_stopped_per_minute_of_work),
+        "before_next": step.before_next,
+        "flips": step.flips,
     }
 
 

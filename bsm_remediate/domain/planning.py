@@ -10,20 +10,20 @@ from bsm_remediate.domain.case import Case, Scene
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import full_rate, share
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit, reduced
+from bsm_remediate.domain.ordering.course import NEVER, Courses
+from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
+from bsm_remediate.domain.ordering.planner import Ordering, best_order
+from bsm_remediate.domain.ordering.purpose import purposes
 from bsm_remediate.domain.plan import Plan, Step
-from bsm_remediate.domain.planner import (
-    Ordered,
-    RepairJob,
-    Slot,
-    Worth,
-    finite_loss,
-    lower_bound,
-    order,
-    schedule,
-)
+from bsm_remediate.domain.planning_words import Wording
 from bsm_remediate.domain.policy import Scope
-from bsm_remediate.domain.restoration import NEVER, Restoration, Times
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
+
+_LEAST_CHANCE = 0.01
+_LEAST_WORK_S = 1.0
+"""No repair counts as shorter, so that a duration of zero doesn't divide."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,35 +44,45 @@ def make_plan(
     """The plan of all permitted runs; shadow ones are planned apart, they take no executor and delay nothing."""
     planned = _once_per_host([one for one in candidates if one.decision.verdict.is_planned])
     shadowed = _once_per_host([one for one in candidates if one.decision.verdict is Verdict.SHADOW])
-    own = _needing_repair(scene)
-    restoration = Restoration(scene.rollup, own)
-    weighted, money = _worths(scene, weighted=True), _worths(scene, weighted=False)
-    jobs = [_job(number, one) for number, one in enumerate(planned)]
-    under_way = _under_way(scene)
-    unattended = {node: level for node, level in own.items() if node not in under_way}
-    ordered = order(scene.rollup, jobs, unattended, weighted)
-    slots = schedule([one.job for one in ordered], executors=_executors(scene), locked=_locked(scene))
-    repaired = {node: slots[job.id].end_s for job in jobs for node in job.fixes}
-    repaired |= {node: end for node, end in under_way.items() if node not in repaired}
-    times = restoration.times(repaired)
-    restored = _restored_at(times, money)
-    steps = [
-        _step(place, one, planned[one.job.id], slots[one.job.id], restored, money, scene)
-        for place, one in enumerate(_by_start(ordered, slots), start=1)
-    ]
+    money = _worths(scene, weighted=False)
+    crew = Crew(executors=_executors(scene), locked=_locked(scene))
+    order = _ordered(scene, planned, crew, effort=1.0)
+    times = order.courses.times(order.ordering.order)
     return Plan(
         at=scene.now,
         goal=scene.situation.goal,
         bundle=scene.bundle.digest,
-        steps=tuple(steps),
-        shadow=_shadow_steps(scene, shadowed, restoration, unattended, money),
+        steps=_steps(scene, planned, order, crew),
+        shadow=_shadow_steps(scene, shadowed) if shadowed else (),
         held=tuple(held),
         unmapped=tuple(unmapped),
-        unrestored_loss_per_minute=_unrestored(scene, times),
-        expected_loss=finite_loss(weighted, times),
-        expected_money=finite_loss(money, times),
-        lower_bound=lower_bound([*jobs, *_running_jobs(scene, len(jobs))], restoration, weighted),
+        unrestored_loss_per_minute=_unrestored(scene, order.circuit),
+        expected_loss=order.ordering.loss,
+        expected_money=_expected(money, order.circuit, times),
+        lower_bound=order.ordering.lower_bound,
+        is_proven=order.ordering.is_proven,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ordered:
+    """Jobs in their order, with what judges orders."""
+
+    circuit: Circuit
+    courses: Courses
+    ordering: Ordering
+
+
+def _ordered(scene: Scene, planned: Sequence[Candidate], crew: Crew, *, effort: float) -> _Ordered:
+    circuit = reduced(
+        scene.rollup,
+        own=_needing_repair(scene),
+        jobs=[_job(number, one) for number, one in enumerate(planned)],
+        under_way=_under_way(scene),
+        worth=_worths(scene, weighted=True),
+    )
+    ordering = best_order(circuit, crew, effort=effort)
+    return _Ordered(circuit=circuit, courses=Courses(circuit, crew), ordering=ordering)
 
 
 def _needing_repair(scene: Scene) -> dict[NodeId, Level]:
@@ -97,16 +107,15 @@ def _once_per_host(candidates: list[Candidate]) -> list[Candidate]:
 def _job(number: int, candidate: Candidate) -> RepairJob:
     case = candidate.case
     fixes = case.touched - set(case.alternative.affects) if case.policy.scope is Scope.HOST else {case.component.id}
-    return RepairJob(id=number, fixes=frozenset(fixes), work_s=_expected_work(case), locks=frozenset(locks_of(case)))
-
-
-def _expected_work(case: Case) -> float:
-    """Seconds until restored: the alternative's, and each further one's times the chance that it is needed."""
-    expected, chance = 0.0, 1.0
-    for alternative in case.policy.do[case.alternative_index :]:
-        expected += chance * alternative.duration.total_seconds()
-        chance *= 1 - alternative.success
-    return expected
+    duration = max(case.alternative.duration.total_seconds(), _LEAST_WORK_S)
+    return RepairJob(
+        id=number,
+        fixes=frozenset(fixes),
+        # A failed attempt returns to the pool, to be planned with the next alternative.
+        work_s=duration / max(case.alternative.success, _LEAST_CHANCE),
+        duration_s=duration,
+        locks=frozenset(locks_of(case)),
+    )
 
 
 def locks_of(case: Case) -> tuple[str, ...]:
@@ -142,111 +151,94 @@ def _under_way(scene: Scene) -> dict[NodeId, float]:
     return {run.component: _remaining(scene, run.id) for run in scene.situation.runs if run.state.holds_locks}
 
 
-def _running_jobs(scene: Scene, first: int) -> list[RepairJob]:
-    under_way = sorted(_under_way(scene).items())
-    return [
-        RepairJob(id=first + number, fixes=frozenset({node}), work_s=left, locks=frozenset())
-        for number, (node, left) in enumerate(under_way)
-    ]
-
-
 def _worths(scene: Scene, *, weighted: bool) -> dict[NodeId, Worth]:
-    """What each failing service costs per minute while down, and while degraded."""
+    """What each failing service costs while down, and while degraded."""
     found = {}
     for node, impact in scene.impact.services.items():
         if impact.state not in {State.DOWN, State.DEGRADED}:
             continue
         service = scene.bundle.service_map.services[node]
-        full = full_rate(service, scene.bundle.calendars, scene.now)
+        full = full_rate(service, scene.bundle.calendars, scene.now) / 60
         if weighted:
             full *= scene.bundle.goals[scene.situation.goal].weight(service.function)
         degraded = full * service.degraded
-        found[node] = Worth(down=full - degraded if impact.state is State.DOWN else 0.0, degraded=degraded)
+        down = full - degraded if impact.state is State.DOWN else 0.0
+        found[node] = Worth(down=LossCurve(down), degraded=LossCurve(degraded))
     return found
 
 
-def _unrestored(scene: Scene, times: Mapping[NodeId, Times]) -> float:
+def _expected(worth: Mapping[NodeId, Worth], circuit: Circuit, times: Sequence[float]) -> float:
+    """Lost until all is back that comes back."""
+    lost = 0.0
+    for node, one in worth.items():
+        for var, curve in ((circuit.not_down[node], one.down), (circuit.ok[node], one.degraded)):
+            if var >= 0:
+                lost += curve.until(times[var])
+    return lost
+
+
+def _unrestored(scene: Scene, circuit: Circuit) -> float:
     """Money per minute that goes on after all steps."""
     lost = 0.0
-    for node, impact in scene.impact.services.items():
-        found = times.get(node)
-        if found is None or impact.state not in {State.DOWN, State.DEGRADED}:
-            continue
-        final = 2 if found.not_down == NEVER else 1 if found.ok == NEVER else 0
+    for node, var in circuit.ok.items():
+        final = 2 if circuit.not_down[node] == NEVER_TRUE else 1 if var == NEVER_TRUE else 0
         service = scene.bundle.service_map.services[node]
         lost += full_rate(service, scene.bundle.calendars, scene.now) * share(service, LEVELS[final])
     return lost
 
 
-def _by_start(ordered: Sequence[Ordered], slots: Mapping[int, Slot]) -> list[Ordered]:
-    places = {one.job.id: place for place, one in enumerate(ordered)}
-    return sorted(ordered, key=lambda one: (slots[one.job.id].start_s, places[one.job.id]))
+def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Crew | None) -> tuple[Step, ...]:
+    """The steps by start, if all succeed; without a `crew` each on its own executor."""
+    jobs, order = found.circuit.jobs, found.ordering.order
+    if crew is None:
+        slots = {job.id: Slot(executor=0, start_s=0.0, end_s=job.duration_s) for job in jobs}
+    else:
+        slots = Courses(found.circuit, crew, if_all_succeed=True).slots(order)
+    times = found.courses.given([slots[job.id].end_s for job in jobs])
+    begun = sorted(order, key=lambda var: slots[jobs[var].id].start_s)  # a stable sort: else in their order
+    why = purposes(found.courses, order)
+    wording = Wording(scene, found.courses, order, why)
+    restored = _restored_at(found.circuit, times)
+    steps = []
+    for place, var in enumerate(begun):
+        candidate, slot = planned[jobs[var].id], slots[jobs[var].id]
+        case = candidate.case
+        reason = wording.reason(var, is_first=place == 0)
+        if candidate.decision.verdict is not Verdict.RUN:
+            reason = f"{candidate.decision.reason}; {reason}"
+        comparison = wording.comparison(begun, place)
+        steps.append(
+            Step(
+                order=place + 1,
+                decision=candidate.decision,
+                host=case.component.host,
+                alternative=case.alternative,
+                locks=tuple(sorted(jobs[var].locks)),
+                executor=slot.executor,
+                start_s=slot.start_s,
+                expected_duration_s=case.alternative.duration.total_seconds(),
+                success=case.alternative.success,
+                restores=restored.get(slot.end_s, ()),
+                reason=reason,
+                loss_stopped_per_minute_of_work=why[var].density * 3600,
+                before_next=comparison.before_next,
+                flips=comparison.flips,
+            )
+        )
+    return tuple(steps)
 
 
-def _step(
-    place: int,
-    ordered: Ordered,
-    candidate: Candidate,
-    slot: Slot,
-    restored: Mapping[float, tuple[NodeId, ...]],
-    money: Mapping[NodeId, Worth],
-    scene: Scene,
-) -> Step:
-    case = candidate.case
-    reason = _reason(place, ordered, money, scene)
-    if candidate.decision.verdict is not Verdict.RUN:
-        reason = f"{candidate.decision.reason}; {reason}"
-    return Step(
-        order=place,
-        decision=candidate.decision,
-        host=case.component.host,
-        alternative=case.alternative,
-        locks=tuple(sorted(ordered.job.locks)),
-        executor=slot.executor,
-        start_s=slot.start_s,
-        expected_duration_s=case.alternative.duration.total_seconds(),
-        success=case.alternative.success,
-        restores=restored.get(slot.end_s, ()),
-        reason=reason,
-    )
-
-
-def _restored_at(times: Mapping[NodeId, Times], money: Mapping[NodeId, Worth]) -> dict[float, tuple[NodeId, ...]]:
+def _restored_at(circuit: Circuit, times: Sequence[float]) -> dict[float, tuple[NodeId, ...]]:
     """Seconds → the services that are ok again then."""
     found: dict[float, tuple[NodeId, ...]] = {}
-    for node in sorted(money):
-        found[times[node].ok] = (*found.get(times[node].ok, ()), node)
+    for node in sorted(circuit.ok):
+        at = Courses.when(times, circuit.ok[node])
+        if at < NEVER:
+            found[at] = (*found.get(at, ()), node)
     return found
 
 
-def _reason(place: int, ordered: Ordered, money: Mapping[NodeId, Worth], scene: Scene) -> str:
-    if ordered.service is None:
-        return "stops no loss by itself; restores redundancy or what nobody sells"
-    unit = f"{scene.bundle.currency}/min"
-    work = ordered.group_work_s
-    rank = (
-        ", the most per minute of work"
-        if place == 1
-        else f", {ordered.rate / max(work, 1.0) * 60:.2f} per minute of work"
-    )
-    weighted = abs(ordered.rate - money[ordered.service].total) > 0.005 if ordered.service in money else False
-    amount = f"{ordered.rate:.2f} {unit}" + (f" weighted by goal {scene.situation.goal}" if weighted else "")
-    return f"stops {amount}{rank} ({ordered.service} needs {work:.0f} s of work)"
-
-
-def _shadow_steps(
-    scene: Scene,
-    shadowed: Sequence[Candidate],
-    restoration: Restoration,
-    own: Mapping[NodeId, Level],
-    money: Mapping[NodeId, Worth],
-) -> tuple[Step, ...]:
-    jobs = [_job(number, one) for number, one in enumerate(shadowed)]
-    ends = {node: job.work_s for job in jobs for node in job.fixes}
-    times = restoration.times({**_under_way(scene), **ends})  # all at once: shadows wait for no executor
-    restored = _restored_at(times, money)
-    steps = []
-    for place, one in enumerate(order(scene.rollup, jobs, own, _worths(scene, weighted=True)), start=1):
-        slot = Slot(executor=0, start_s=0.0, end_s=one.job.work_s)
-        steps.append(_step(place, one, shadowed[one.job.id], slot, restored, money, scene))
-    return tuple(steps)
+def _shadow_steps(scene: Scene, shadowed: Sequence[Candidate]) -> tuple[Step, ...]:
+    """What shadow policies would do, all at once: shadows wait for no executor."""
+    found = _ordered(scene, shadowed, Crew(executors={0: 0.0}), effort=0.0)
+    return _steps(scene, shadowed, found, None)

@@ -1,11 +1,9 @@
-"""The plan against all orders there are, and what must hold for any situation at all."""
+"""What must hold for the plan of any situation at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations
-from math import isclose
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,12 +14,10 @@ from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.planner import RepairJob, Worth, finite_loss, lower_bound, order, schedule
 from bsm_remediate.domain.policy import Evidence, GuardLimits, Mode
-from bsm_remediate.domain.restoration import NEVER, Restoration
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import RunState
-from bsm_remediate.domain.service_map import Component, Service, ServiceMap
+from bsm_remediate.domain.service_map import Component, Service
 from bsm_remediate.domain.state import AT_BEST, Level, State
 from bsm_remediate.testing.builders import (
     alert,
@@ -34,7 +30,6 @@ from bsm_remediate.testing.builders import (
     policy,
     run,
     service,
-    service_map,
     situation,
 )
 
@@ -75,141 +70,6 @@ def maps(draw: st.DrawFn, most: int = 5) -> list[Component | Service]:
         for one in range(draw(st.integers(1, 3)))
     )
     return nodes
-
-
-# --- the order -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Outage:
-    """What fails, what may be done about it, and with how many executors."""
-
-    map: ServiceMap
-    own: dict[NodeId, Level]
-    jobs: list[RepairJob]
-    executors: int
-
-    @property
-    def worth(self) -> dict[NodeId, Worth]:
-        now = RollUp(self.map).levels(self.own)
-        found = {}
-        for one in self.map.services.values():
-            level = now.get(one.id, 0)
-            if level:
-                full = one.loss_per_minute.default
-                mild = full * one.degraded
-                found[one.id] = Worth(down=full - mild if level == 2 else 0.0, degraded=mild)
-        return found
-
-    def loss(self, jobs: Sequence[RepairJob]) -> float:
-        """Slow and obvious: the loss rate between any two repairs that end, by a roll-up of its own each time."""
-        slots = schedule(jobs, executors=dict.fromkeys(range(self.executors), 0.0), locked={})
-        rollup, worth = RollUp(self.map), self.worth
-        moments = sorted({0.0, *(slot.end_s for slot in slots.values())})
-        states = []
-        for moment in moments:
-            done = {node for job in jobs if slots[job.id].end_s <= moment for node in job.fixes}
-            states.append(rollup.levels({node: level for node, level in self.own.items() if node not in done}))
-        lost = 0.0
-        for node, one in worth.items():
-            if states[-1].get(node, 0):
-                continue  # never restored: that is a rate, no sum
-            for begin, end, levels in zip(moments, moments[1:], states, strict=False):
-                level = levels.get(node, 0)
-                rate = (one.down if level == 2 else 0.0) + (one.degraded if level else 0.0)
-                lost += rate * (end - begin) / 60
-        return lost
-
-
-@st.composite
-def outages(draw: st.DrawFn) -> Outage:
-    nodes = draw(maps())
-    map_ = service_map(*nodes)
-    own = draw(st.dictionaries(st.sampled_from(sorted(map_.components)), st.integers(1, 2), min_size=1))
-    jobs = [
-        RepairJob(
-            id=number,
-            fixes=frozenset({node}),
-            work_s=float(draw(st.integers(1, 100))),
-            locks=frozenset({f"host:{map_.components[node].host}"}),
-        )
-        for number, node in enumerate(sorted(own))
-        if draw(st.integers(0, 5))
-    ]
-    return Outage(map=map_, own=own, jobs=jobs, executors=draw(st.integers(1, 3)))
-
-
-@MODERATELY
-@given(outages())
-def test_the_best_order_there_is_lies_between_the_bound_and_the_plan(outage: Outage) -> None:
-    rollup = RollUp(outage.map)
-    ordered = [one.job for one in order(rollup, outage.jobs, outage.own, outage.worth)]
-    assert sorted(job.id for job in ordered) == [job.id for job in outage.jobs], "each exactly once"
-    made = outage.loss(ordered)
-    best = min(outage.loss(one) for one in permutations(outage.jobs))
-    bound = lower_bound(outage.jobs, Restoration(rollup, outage.own), outage.worth)
-    assert bound <= best + 1e-9
-    assert best <= made + 1e-9
-
-
-@MODERATELY
-@given(outages())
-def test_times_of_restoration_are_those_of_rolling_up_after_every_repair(outage: Outage) -> None:
-    slots = schedule(outage.jobs, executors=dict.fromkeys(range(outage.executors), 0.0), locked={})
-    repaired = {node: slots[job.id].end_s for job in outage.jobs for node in job.fixes}
-    restoration = Restoration(RollUp(outage.map), outage.own)
-    assert isclose(finite_loss(outage.worth, restoration.times(repaired)), outage.loss(outage.jobs), abs_tol=1e-6)
-    final = RollUp(outage.map).levels({node: level for node, level in outage.own.items() if node not in repaired})
-    for node, times in restoration.times(repaired).items():
-        assert (times.not_down == NEVER) is (final.get(node, 0) == 2)
-        assert (times.ok == NEVER) is (final.get(node, 0) > 0)
-
-
-@MODERATELY
-@given(outages())
-def test_no_lock_and_no_executor_is_used_twice_at_a_time(outage: Outage) -> None:
-    slots = schedule(outage.jobs, executors=dict.fromkeys(range(outage.executors), 0.0), locked={})
-    for one in outage.jobs:
-        for other in outage.jobs:
-            first, second = slots[one.id], slots[other.id]
-            overlap = first.start_s < second.end_s and second.start_s < first.end_s
-            if one.id != other.id and overlap:
-                assert first.executor != second.executor
-                assert not one.locks & other.locks
-
-
-def test_the_greedy_takes_what_stops_most_per_minute_of_work_first() -> None:
-    nodes = [component(f"c{one}") for one in range(3)]
-    map_ = service_map(
-        *nodes,
-        service("slow-and-dear", requires=["c0"], loss=100),
-        service("quick", requires=["c1"], loss=50),
-        service("cheap", requires=["c2"], loss=1),
-    )
-    jobs = [
-        RepairJob(id=number, fixes=frozenset({NodeId(f"c{number}")}), work_s=work, locks=frozenset())
-        for number, work in enumerate([600.0, 60.0, 60.0])
-    ]
-    outage = Outage(map=map_, own={NodeId(f"c{one}"): 2 for one in range(3)}, jobs=jobs, executors=1)
-    assert [one.job.id for one in order(RollUp(map_), jobs, outage.own, outage.worth)] == [1, 0, 2]
-
-
-def test_a_cycle_is_restored_only_with_all_its_members() -> None:
-    map_ = service_map(
-        component("a", requires=["b"]),
-        component("b", requires=["a"]),
-        component("c"),
-        service("ring", requires=["a"], loss=100),
-        service("other", requires=["c"], loss=60),
-    )
-    own: dict[NodeId, Level] = {NodeId(one): 2 for one in "abc"}
-    jobs = [
-        RepairJob(id=number, fixes=frozenset({NodeId(one)}), work_s=60, locks=frozenset())
-        for number, one in enumerate("abc")
-    ]
-    outage = Outage(map=map_, own=own, jobs=jobs, executors=1)
-    ordered = order(RollUp(map_), jobs, own, outage.worth)
-    assert [one.service for one in ordered] == ["other", "ring", "ring"], "100 for two minutes is less than 60 for one"
 
 
 # --- the whole evaluation --------------------------------------------------------------------------------------------

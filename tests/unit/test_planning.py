@@ -49,7 +49,13 @@ def test_the_dearer_of_two_alike_is_restored_first_and_every_second_counts() -> 
     assert [step.start_s for step in made.steps] == [0, 20]
     assert [step.restores for step in made.steps] == [("y",), ("x",)]
     assert made.expected_loss == 600 * 20 / 60 + 60 * 40 / 60
-    assert made.lower_bound == 660 * 20 / 60
+    assert made.lower_bound == made.expected_loss
+    assert made.is_proven
+    assert made.steps[0].loss_stopped_per_minute_of_work == pytest.approx(600 / (20 / 60))
+    assert made.steps[0].before_next == (
+        "1800.00 EUR per minute of work against 180.00; the other way round loses 180.00 more"
+    )
+    assert made.steps[0].flips == "the next comes first once this takes over 200 s of work or stops under 60.00 EUR/min"
     assert made.unrestored_loss_per_minute == 0
 
 
@@ -86,15 +92,21 @@ def test_a_degraded_service_costs_its_share_until_it_is_ok() -> None:
     assert plan(what, *parts).expected_loss == 60 * 20 / 60 + 30 * 20 / 60
 
 
-def test_further_alternatives_count_by_the_chance_that_they_are_needed() -> None:
-    two = policy(
+def test_a_doubtful_repair_counts_as_long_as_it_takes_until_one_succeeds() -> None:
+    doubtful = policy(
         "restart",
         match={"alertname": "Down"},
-        do=[alternative(seconds=20, success=0.75), alternative("rebuild.yml", seconds=100)],
+        do=[alternative(seconds=20, success=0.25), alternative("rebuild.yml", seconds=100)],
     )
-    made = plan(situation(alert("Down", instance="a")), component("a"), service("s", requires=["a"]), by=two)
-    assert made.expected_loss == 20 + 0.25 * 100
-    assert made.steps[0].expected_duration_s == 20
+    sure = policy("sure", match={"alertname": "Gone"}, evidence=Evidence.DIRECT, do=[alternative(seconds=60)])
+    shop = bundle(
+        *(component("a"), component("b"), service("x", requires=["a"]), service("y", requires=["b"])), doubtful, sure
+    )
+    what = situation(alert("Down", instance="a"), alert("Gone", instance="b"), executors=1)
+    made = Evaluator(shop).evaluate(what).plan
+    assert order(made) == ["b", "a"], "60 s for sure come before 20 s that help one time in four"
+    assert made.expected_loss == pytest.approx(60 + 60 + 80)
+    assert [(step.start_s, step.expected_duration_s) for step in made.steps] == [(0, 60), (60, 20)]
 
 
 def test_components_on_one_host_wait_for_each_other() -> None:

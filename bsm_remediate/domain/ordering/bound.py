@@ -1,0 +1,53 @@
+"""What every order loses at least."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.branches import needed_sets
+from bsm_remediate.domain.ordering.circuit import Circuit
+from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.job import Crew
+from bsm_remediate.domain.ordering.sidney import Numbers, charges, smith
+
+
+def lower_bound(circuit: Circuit, crew: Crew) -> float:
+    """The higher of two bounds: as if all jobs began at once, and that of the charges for the work that nobody can do
+    without, on as many executors as there are (Eastman, Even & Isaacs 1964) or host by host.
+    """
+    if not circuit.valued:
+        return 0.0
+    begin = min(crew.executors.values())
+    times = Courses(circuit, crew).given([begin + job.work_s for job in circuit.jobs])
+    at_once = [curve.until(times[var]) for var, curve in circuit.valued]
+    sets = needed_sets(circuit)
+    lines = [below(curve) for _, curve in circuit.valued]
+    rates = [rate for _, rate in lines]
+    charged = charges(sets, rates, [job.work_s for job in circuit.jobs])
+    by_work = sum(one for one, jobs in zip(at_once, sets, strict=True) if not jobs)
+    by_work += sum(start + rate * begin for (start, rate), jobs in zip(lines, sets, strict=True) if jobs)
+    work = np.maximum(np.array([job.work_s for job in circuit.jobs]), 1e-9)
+    half = float((charged * work).sum()) / 2
+    shared = max((smith(charged, work) - half) / len(crew.executors) + half, _host_by_host(circuit, charged, work))
+    return max(sum(at_once), by_work + shared)
+
+
+def _host_by_host(circuit: Circuit, charged: Numbers, work: Numbers) -> float:
+    """Jobs that hold the same lock wait for each other, however many executors there are."""
+    by_lock: dict[str, list[int]] = defaultdict(list)
+    for number, job in enumerate(circuit.jobs):
+        by_lock[min(job.locks, default=f"job {number}")].append(number)
+    return sum(smith(charged[jobs], work[jobs]) for jobs in by_lock.values())
+
+
+def below(curve: LossCurve) -> tuple[float, float]:
+    """A straight line that `curve` is never below: what is lost at its start, and the rate per second."""
+    if len(curve.seconds) == 1:
+        return curve.lost[0], curve.rate
+    slopes = [
+        (lost - curve.lost[0]) / second for second, lost in zip(curve.seconds, curve.lost, strict=True) if second > 0
+    ]
+    return curve.lost[0], min([*slopes, curve.rate])

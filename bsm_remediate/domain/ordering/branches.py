@@ -1,0 +1,104 @@
+"""Branches: which jobs bring a variable back, where redundancy leaves a choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bsm_remediate.domain.ordering.circuit import Circuit, Threshold
+
+JobSet = int
+"""Bit i: job i."""
+_CELLS_AT_ONCE = 4_000_000
+
+
+def cheapest_sets(circuit: Circuit, price: Sequence[float]) -> list[JobSet]:
+    """For each valued variable the jobs that bring it back: of each gate the cheapest children, by the sum of the
+    prices of their own (h_add of Bonet & Geffner). Free jobs (price 0) are left out.
+    """
+    cost = [*price, *([0.0] * len(circuit.under_way))]
+    sets: list[JobSet] = [1 << job if one > 0 else 0 for job, one in enumerate(price)]
+    sets += [0] * len(circuit.under_way)
+    for gate in circuit.gates:
+        chosen = gate.children if gate.is_all else _cheapest(gate, cost)
+        found, total = 0, 0.0
+        for child in chosen:
+            found |= sets[child]
+            total += cost[child]
+        sets.append(found)
+        cost.append(total)
+    return [sets[var] for var, _ in circuit.valued]
+
+
+def needed_sets(circuit: Circuit) -> list[JobSet]:
+    """For each valued variable the jobs without which it never comes back, whichever branches are taken."""
+    sets: list[JobSet] = [1 << job for job in range(len(circuit.jobs))] + [0] * len(circuit.under_way)
+    for gate in circuit.gates:
+        of_children = [sets[child] for child in gate.children]
+        found = 0
+        if gate.is_all:
+            for one in of_children:
+                found |= one
+        else:
+            spare = sum(gate.weights) - gate.need
+            for job in members_of(_union(of_children)):
+                weight = sum(
+                    one for one, of_child in zip(gate.weights, of_children, strict=True) if of_child >> job & 1
+                )
+                found |= (weight > spare) << job
+        sets.append(found)
+    return [sets[var] for var, _ in circuit.valued]
+
+
+def members_of(jobs: JobSet) -> list[int]:
+    """The jobs of a set, ascending."""
+    found = []
+    while jobs:
+        lowest = jobs & -jobs
+        found.append(lowest.bit_length() - 1)
+        jobs ^= lowest
+    return found
+
+
+def as_table(sets: Iterable[JobSet], jobs: int) -> NDArray[np.bool_]:
+    """Row for each set, column for each job."""
+    width = (jobs + 7) // 8
+    packed = b"".join(one.to_bytes(width, "little") for one in sets)
+    rows = np.frombuffer(packed, np.uint8).reshape(-1, width)
+    return np.unpackbits(rows, axis=1, count=jobs, bitorder="little").astype(np.bool_)
+
+
+def incidences(sets: Sequence[JobSet], jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All pairs of a set (its place) and a job in it, set by set."""
+    rows: list[NDArray[np.int64]] = []
+    members: list[NDArray[np.int64]] = []
+    chunk = max(_CELLS_AT_ONCE // max(jobs, 1), 1)
+    for begin in range(0, len(sets), chunk):
+        places, found = np.nonzero(as_table(sets[begin : begin + chunk], jobs))
+        rows.append(places + begin)
+        members.append(found)
+    return np.concatenate(rows), np.concatenate(members)
+
+
+def _cheapest(gate: Threshold, cost: Sequence[float]) -> list[int]:
+    if gate.need == 1:
+        return [min(gate.children, key=cost.__getitem__)]
+    ranked = sorted(
+        zip(gate.children, gate.weights, strict=True), key=lambda one: (cost[one[0]] / one[1], cost[one[0]], one[0])
+    )
+    chosen, weight = [], 0
+    for child, one in ranked:
+        chosen.append(child)
+        weight += one
+        if weight >= gate.need:
+            break
+    return chosen
+
+
+def _union(sets: Iterable[JobSet]) -> JobSet:
+    found = 0
+    for one in sets:
+        found |= one
+    return found

@@ -1,0 +1,91 @@
+"""Why each step of a plan has its place, and what would have to change for the next one to come first, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bsm_remediate.domain.case import Scene
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.ordering.circuit import Var
+from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.purpose import Purpose
+
+_MOST_COMPARED = 12
+"""Steps that are compared with their next: each takes judging a whole order, and nobody reads a thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A step beside the next one."""
+
+    before_next: str = ""
+    flips: str = ""
+
+
+class Wording:
+    """Explains an order to people."""
+
+    def __init__(self, scene: Scene, courses: Courses, order: Sequence[Var], why: Mapping[Var, Purpose]) -> None:
+        self._scene = scene
+        self._courses = courses
+        self._order = order
+        self._why = why
+        self._loss = courses.loss(order)
+        self._services: dict[Var, list[NodeId]] = {}
+        for named in (courses.circuit.ok, courses.circuit.not_down):
+            for node, var in named.items():
+                if node not in self._services.setdefault(var, []):
+                    self._services[var].append(node)
+
+    def reason(self, var: Var, *, is_first: bool) -> str:
+        """What the loss is that the job of `var` helps to stop."""
+        purpose = self._why[var]
+        if not purpose.valued:
+            return "stops no loss by itself; restores redundancy or what nobody sells"
+        names = sorted({node for one in purpose.valued for node in self._services.get(one, ())})
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        rank = ", the most per minute of work" if is_first else f", {purpose.density * 3600:.2f} per minute of work"
+        verb = "needs" if len(names) == 1 else "need"
+        return f"stops {self._rate(purpose)}{rank} ({shown} {verb} {purpose.work_s:.0f} s of work)"
+
+    def comparison(self, begun: Sequence[Var], place: int) -> Comparison:
+        """The step at `place` beside the one that starts next; empty for the last, and far down a long plan."""
+        if place >= _MOST_COMPARED or place + 1 >= len(begun):
+            return Comparison()
+        one, next_ = begun[place], begun[place + 1]
+        mine, other = self._why[one], self._why[next_]
+        if mine is other:
+            return Comparison(before_next="both are needed for the same, the order of the two plays no part")
+        if not mine.valued or not other.valued:
+            return Comparison(before_next="the next stops no loss by itself" if mine.valued else "")
+        worse = self._courses.loss(self._turned(mine, other)) - self._loss
+        unit = self._unit
+        before = (
+            f"{mine.density * 3600:.2f} {unit} per minute of work against {other.density * 3600:.2f}; "
+            f"the other way round loses {max(worse, 0.0):.2f} more"
+        )
+        work = mine.rate * other.work_s / other.rate if other.rate > 0 else 0.0
+        rate = other.density * mine.work_s * 60
+        flips = f"the next comes first once this takes over {work:.0f} s of work or stops under {rate:.2f} {unit}/min"
+        return Comparison(before_next=before, flips=flips)
+
+    def _turned(self, mine: Purpose, other: Purpose) -> list[Var]:
+        """The order with the other's jobs right before mine."""
+        moved = set(other.jobs)
+        first = next(place for place, var in enumerate(self._order) if var in mine.jobs)
+        rest = [var for var in self._order[first:] if var not in moved]
+        return [*self._order[:first], *(var for var in self._order[first:] if var in moved), *rest]
+
+    @property
+    def _unit(self) -> str:
+        return self._scene.bundle.currency
+
+    def _rate(self, purpose: Purpose) -> str:
+        amount = f"{purpose.rate * 60:.2f} {self._unit}/min"
+        goal = self._scene.bundle.goals[self._scene.situation.goal]
+        services = self._scene.bundle.service_map.services
+        weights = {
+            goal.weight(services[node].function) for one in purpose.valued for node in self._services.get(one, ())
+        }
+        return amount if weights <= {1.0} else f"{amount} weighted by goal {goal.name}"

@@ -1,0 +1,189 @@
+"""The order of restoration against all orders there are, judged by rolling up after every repair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from math import isclose
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bsm_remediate.domain.formula import Gate
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.bound import lower_bound
+from bsm_remediate.domain.ordering.circuit import Circuit, reduced
+from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
+from bsm_remediate.domain.ordering.planner import best_order
+from bsm_remediate.domain.ordering.search import improved
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.service_map import Component, Service, ServiceMap
+from bsm_remediate.domain.state import Level
+from bsm_remediate.testing.builders import at_least_of, component, either, every, service, service_map
+
+MODERATELY = settings(max_examples=150, deadline=None)
+CURVES = (
+    LossCurve(1.0),
+    LossCurve(10.0),
+    LossCurve(0.5, (0.0, 60.0, 120.0), (0.0, 0.0, 600.0)),  # free for a minute, then dear, then cheap
+    LossCurve(0.0, (0.0, 30.0, 30.0), (0.0, 0.0, 500.0)),  # 500 at once after half a minute
+)
+
+
+@st.composite
+def gates(draw: st.DrawFn, ids: Sequence[str]) -> Gate:
+    children = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=4, unique=True))
+    kind = draw(st.integers(0, 3))
+    if kind == 0:
+        return either(*children)
+    if kind == 1:
+        return at_least_of(draw(st.integers(1, len(children))), *children, comfortable=len(children))
+    if kind == 2:
+        return every(either(*children), children[0])
+    return every(*children)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """What fails, what may be done about it, what it costs, and who works on it."""
+
+    map: ServiceMap
+    own: dict[NodeId, Level]
+    jobs: list[RepairJob]
+    under_way: dict[NodeId, float]
+    curves: dict[NodeId, LossCurve]
+    crew: Crew
+
+    @property
+    def worth(self) -> dict[NodeId, Worth]:
+        now = RollUp(self.map).levels(self.own)
+        found = {}
+        for node, curve in self.curves.items():
+            level = now.get(node, 0)
+            if level:
+                share = self.map.services[node].degraded
+                down = curve.times(1 - share) if level == 2 else LossCurve(0.0)
+                found[node] = Worth(down=down, degraded=curve.times(share))
+        return found
+
+    @property
+    def circuit(self) -> Circuit:
+        return reduced(RollUp(self.map), own=self.own, jobs=self.jobs, under_way=self.under_way, worth=self.worth)
+
+    def loss(self, slots: Mapping[int, Slot]) -> float:
+        """Slow and obvious: rolled up after every repair; what never comes back is a rate, no sum."""
+        ends: dict[NodeId, float] = {}
+        for job in self.jobs:
+            for node in job.fixes - self.under_way.keys():
+                ends[node] = min(ends.get(node, slots[job.id].end_s), slots[job.id].end_s)
+        ends |= self.under_way
+        moments = sorted({0.0, *ends.values()})
+        rollup = RollUp(self.map)
+        states = [
+            rollup.levels({node: level for node, level in self.own.items() if ends.get(node, 1e9) > moment})
+            for moment in moments
+        ]
+        lost = 0.0
+        for node, one in self.worth.items():
+            for limit, curve in ((2, one.down), (1, one.degraded)):
+                back = next((at for at, state in zip(moments, states, strict=True) if state.get(node, 0) < limit), None)
+                lost += curve.until(back) if back else 0.0
+        return lost
+
+
+@st.composite
+def outages(draw: st.DrawFn) -> Outage:
+    number = draw(st.integers(1, 6))
+    names = [f"c{one}" for one in range(number)]
+    nodes: list[Component | Service] = []
+    for place, name in enumerate(names):
+        others = names[:place] if draw(st.integers(0, 3)) else [one for one in names if one != name]
+        requires = draw(gates(others)) if others and place % 2 else None
+        nodes.append(component(name, requires=requires))
+    services = [f"s{one}" for one in range(draw(st.integers(1, 3)))]
+    nodes += [
+        service(
+            name, requires=draw(gates([*names, *services[:place]])), degraded=draw(st.sampled_from([0.0, 0.5, 1.0]))
+        )
+        for place, name in enumerate(services)
+    ]
+    map_ = service_map(*nodes)
+    own = draw(st.dictionaries(st.sampled_from(sorted(map_.components)), st.integers(1, 2), min_size=1))
+    jobs = [
+        RepairJob(
+            id=100 + place,
+            fixes=frozenset({node, draw(st.sampled_from(sorted(own)))} if draw(st.integers(0, 4)) == 0 else {node}),
+            work_s=float(draw(st.integers(1, 100))),
+            duration_s=1.0,
+            locks=frozenset({draw(st.sampled_from(["host:a", "host:b", f"host:{node}"]))}),
+        )
+        for place, node in enumerate(sorted(own))
+        if draw(st.integers(0, 5))
+    ]
+    free = [node for node in sorted(own) if draw(st.integers(0, 9)) == 0]
+    return Outage(
+        map=map_,
+        own=own,
+        jobs=jobs,
+        under_way={node: float(draw(st.integers(1, 50))) for node in free},
+        curves={node: draw(st.sampled_from(CURVES)) for node in map_.services},
+        crew=Crew(
+            executors={one: float(draw(st.sampled_from([0, 0, 20]))) for one in range(draw(st.integers(1, 3)))},
+            locked=draw(st.dictionaries(st.just("host:a"), st.just(15.0))),
+        ),
+    )
+
+
+@MODERATELY
+@given(outages(), st.randoms(use_true_random=False))
+def test_what_an_order_loses_is_what_rolling_up_after_every_repair_says(outage: Outage, chance: object) -> None:
+    courses = Courses(outage.circuit, outage.crew)
+    order = list(range(len(outage.jobs)))
+    chance.shuffle(order)  # type: ignore[attr-defined]
+    assert isclose(courses.loss(order), outage.loss(courses.slots(order)), abs_tol=1e-6)
+
+
+@MODERATELY
+@given(outages())
+def test_the_best_order_there_is_lies_between_the_bound_and_the_plan(outage: Outage) -> None:
+    circuit = outage.circuit
+    courses = Courses(circuit, outage.crew)
+    least = min(outage.loss(courses.slots(order)) for order in permutations(range(len(outage.jobs))))
+    found = best_order(circuit, outage.crew)
+    assert sorted(found.order) == list(range(len(outage.jobs))), "each exactly once"
+    assert lower_bound(circuit, outage.crew) <= least + 1e-6
+    assert found.lower_bound <= found.loss + 1e-9
+    assert isclose(found.loss, courses.loss(found.order), abs_tol=1e-6)
+    assert found.loss >= least - 1e-6
+    if found.is_proven:
+        assert found.loss <= least + 1e-6 or any(not job.locks for job in outage.jobs)
+
+
+@MODERATELY
+@given(outages())
+def test_no_lock_and_no_executor_is_used_twice_at_a_time(outage: Outage) -> None:
+    slots = Courses(outage.circuit, outage.crew).slots(range(len(outage.jobs)))
+    for one in outage.jobs:
+        first = slots[one.id]
+        assert first.start_s >= max([outage.crew.locked.get(lock, 0.0) for lock in one.locks])
+        assert first.start_s >= outage.crew.executors[first.executor]
+        for other in outage.jobs:
+            second = slots[other.id]
+            overlap = first.start_s < second.end_s and second.start_s < first.end_s
+            if one is not other and overlap:
+                assert not one.locks & other.locks
+                assert first.executor != second.executor
+
+
+@MODERATELY
+@given(outages())
+def test_the_search_never_loses_what_it_began_with_and_repeats_itself(outage: Outage) -> None:
+    courses = Courses(outage.circuit, outage.crew)
+    order = list(range(len(outage.jobs)))
+    found, loss = improved(courses, order, looks=40, seed=1)
+    assert sorted(found) == order
+    assert loss <= courses.loss(order)
+    assert (found, loss) == improved(courses, order, looks=40, seed=1)
