@@ -52,17 +52,21 @@ class _Greedy:
         number = len(self._work)
         patience = 1 if number <= 30 else number // 8 if number <= 200 else number // 2
         found: list[Var] = []
-        since = 0
+        since_choice = since_credit = 0
         while True:
-            if since >= patience:
+            if since_choice >= patience:
                 self._choose()
-                since = 0
+                since_choice = since_credit = 0
+            elif since_credit > number // 40:
+                self._credit_anew()
+                since_credit = 0
             best = self._best()
             if best < 0:
                 return found
             taken = self._take(best)
             found += taken
-            since += len(taken)
+            since_choice += len(taken)
+            since_credit += len(taken)
 
     def _choose(self) -> None:
         """Branches by what is left: table by job and valued variable, and the work that each still needs."""
@@ -107,7 +111,4 @@ class _Greedy:
         self._left[number] = 0.0
         self._needs[jobs] = 0.0
         self._is_done[jobs] = True
-        ranked = sorted(jobs.tolist(), key=lambda job: (-self._paid[job] / self._work[job], self._work[job], job))
-        if len(jobs) > 1 or self._curved:
-            self._credit_anew()
-        return ranked
+        return sorted(jobs.tolist(), key=lambda job: (-self._paid[job] / self._work[job], self._work[job], job))

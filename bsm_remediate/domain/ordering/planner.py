@@ -20,6 +20,8 @@ _FEW = 5
 _WORK_OF_A_SEARCH = 100_000
 """Gates and jobs that a search looks at, all orders together: some 30 ms."""
 _MOST_LOOKS = 3_000
+_FEWEST_LOOKS = 100
+"""With fewer a search finds nothing: large outages are planned by rule."""
 _RESTARTS = 4
 _MOST_CELLS = 4_000_000
 """Jobs times services from which on the marginal greedy order would take too much memory."""
@@ -53,7 +55,7 @@ def best_order(circuit: Circuit, crew: Crew, *, standing: Sequence[Var] = (), ef
     ranked = sorted((courses.loss(one), one) for one in starts)
     least, best = ranked[0]
     looks = min(int(effort * _WORK_OF_A_SEARCH / (len(circuit.jobs) + len(circuit.gates))), _MOST_LOOKS)
-    for seed in range(_RESTARTS):
+    for seed in range(_RESTARTS if looks >= _FEWEST_LOOKS else 0):
         # By turns on from the best, and from another start, which may lie in a deeper basin.
         start = best if seed % 2 == 0 else ranked[min(seed, len(ranked) - 1)][1]
         order, loss = improved(courses, start, looks=looks // _RESTARTS, seed=seed)
