@@ -40,7 +40,9 @@ def _host_by_host(circuit: Circuit, charged: Numbers, work: Numbers) -> float:
     by_lock: dict[str, list[int]] = defaultdict(list)
     for number, job in enumerate(circuit.jobs):
         by_lock[min(job.locks, default=f"job {number}")].append(number)
-    return sum(smith(charged[jobs], work[jobs]) for jobs in by_lock.values())
+    alone = [jobs[0] for jobs in by_lock.values() if len(jobs) == 1]
+    together = sum(smith(charged[jobs], work[jobs]) for jobs in by_lock.values() if len(jobs) > 1)
+    return together + float((charged[alone] * work[alone]).sum())
 
 
 def below(curve: LossCurve) -> tuple[float, float]:

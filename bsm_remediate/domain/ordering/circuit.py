@@ -104,7 +104,9 @@ class _Builder:
         self._menders = {number_of[node]: found for node, found in menders.items() if node in number_of}
         live = rollup.live()
         live.follow(own)
-        self._own, self._level = live.own, live.level
+        self._own, self._level = live.own.tobytes(), live.level.tobytes()
+        self._starts = self._compact.children.quick[0]
+        self._failing: list[int] = live.level.nonzero()[0].tolist()
         self._vars: tuple[dict[int, Var], dict[int, Var]] = ({}, {})
         """By limit (1: ok, 2: not down) less one: vertex → variable."""
 
@@ -114,13 +116,12 @@ class _Builder:
 
     def settle(self) -> None:
         """The variables of all vertices that fail; their numbers rise from requirements to dependants."""
-        failing = self._level.nonzero()[0].tolist()
-        circle_of, circle_end = self._compact.circle_of, self._compact.circle_end
+        failing = self._failing
+        circle_end = self._compact.circle_end[self._compact.circle_of[failing]].tolist()
         place = 0
         while place < len(failing):
             vertex = failing[place]
-            first = int(circle_of[vertex])
-            end = int(circle_end[first])
+            end = circle_end[place]
             if not end:
                 self._take(self._of(vertex, is_flat=False))
                 place += 1
@@ -146,13 +147,16 @@ class _Builder:
     def _of(self, vertex: int, *, is_flat: bool) -> list[tuple[int, Level, Var]]:
         """When `vertex` is below each of the levels that it is not below now."""
         compact = self._compact
-        begin, end = compact.children.starts[vertex], compact.children.starts[vertex + 1]
+        begin, end = self._starts[vertex], self._starts[vertex + 1]
+        if begin == end:  # nothing is required: it is its own state alone
+            mended = self._mended(vertex)
+            return [(vertex, limit, mended) for limit in range(self._level[vertex], 0, -1)]
         children = compact.children.ends[begin:end].tolist()
         kinds = [compact.kinds[kind] for kind in compact.edge_kind[begin:end].tolist()]
         need, comfortable = int(compact.need[vertex]), int(compact.comfortable[vertex])
         not_down = self._enough(children, kinds, 2, need)
         found = []
-        for limit in range(int(self._level[vertex]), 0, -1):
+        for limit in range(self._level[vertex], 0, -1):
             parts = [not_down]
             if limit == 1:
                 fine = self._enough(children, kinds, 1, comfortable)

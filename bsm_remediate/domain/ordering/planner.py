@@ -96,6 +96,7 @@ def _useful(circuit: Circuit) -> list[Var]:
 
 def _whole(circuit: Circuit, order: Iterable[Var], useful: Sequence[Var], idle: Sequence[Var]) -> list[Var]:
     """`order` with the jobs that it lacks behind: other branches first, then those of no value."""
-    first = list(dict.fromkeys(job for job in order if job < len(circuit.jobs)))
-    rest = sorted(set(useful) - set(first), key=lambda job: (circuit.jobs[job].work_s, job))
-    return [*first, *rest, *(job for job in idle if job not in set(first))]
+    first = list(dict.fromkeys(order))
+    taken = set(first)
+    rest = sorted(set(useful) - taken, key=lambda job: (circuit.jobs[job].work_s, job))
+    return [*first, *rest, *(job for job in idle if job not in taken)]
