@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 
 from bsm_remediate.domain.ordering.circuit import Var
 from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.draws import Draws
 
 _HISTORY = 30
 
 
 def improved(courses: Courses, order: Sequence[Var], *, looks: int, seed: int) -> tuple[list[Var], float]:
     """The best of at most `looks` orders near `order`, and its loss. The same input gives the same order."""
-    chance = Random(seed)  # noqa: S311 - moves to try, no secret
+    chance = Draws(seed)
     current = list(order)
     best, least = current, courses.loss(current)
     loss = least
     memory = [loss] * _HISTORY
     pull = _Pull(courses)
     for look in range(looks if len(order) > 1 and courses.circuit.valued else 0):
-        kind = chance.random()
+        kind = chance.share()
         moved = pull.applied(current, chance) if kind < 0.5 else _shifted(current, chance, is_block=kind > 0.85)
         if moved == current:
             continue
@@ -40,18 +40,18 @@ class _Pull:
         self._courses = courses
         self._circuit = courses.circuit
 
-    def applied(self, order: list[Var], chance: Random) -> list[Var]:
-        var, _ = chance.choice(self._circuit.valued)
+    def applied(self, order: list[Var], chance: Draws) -> list[Var]:
+        var, _ = chance.one_of(self._circuit.valued)
         wanted = self._jobs_of(var, chance)
         places = [place for place, job in enumerate(order) if job in wanted]
         if not places:
             return order
-        first = chance.randrange(places[-1] + 1)
+        first = chance.below(places[-1] + 1)
         pulled = [order[place] for place in places if place >= first]
         head = order[:first]
         return head + pulled + [job for job in order[first:] if job not in wanted]
 
-    def _jobs_of(self, var: Var, chance: Random) -> set[Var]:
+    def _jobs_of(self, var: Var, chance: Draws) -> set[Var]:
         """Jobs that bring `var` back, branches taken by chance."""
         first_gate = self._circuit.first_gate
         found: set[Var] = set()
@@ -69,7 +69,7 @@ class _Pull:
             if need == sum(weights):
                 waiting += children
                 continue
-            ranked = sorted(zip(children, weights, strict=True), key=lambda _: chance.random())
+            ranked = sorted(zip(children, weights, strict=True), key=lambda _: chance.share())
             for child, weight in ranked:
                 waiting.append(child)
                 need -= weight
@@ -78,10 +78,10 @@ class _Pull:
         return found
 
 
-def _shifted(order: list[Var], chance: Random, *, is_block: bool) -> list[Var]:
-    length = chance.randrange(2, 2 + max(len(order) // 3, 1)) if is_block else 1
-    begin = chance.randrange(len(order))
+def _shifted(order: list[Var], chance: Draws, *, is_block: bool) -> list[Var]:
+    length = 2 + chance.below(max(len(order) // 3, 1)) if is_block else 1
+    begin = chance.below(len(order))
     block = order[begin : begin + length]
     rest = order[:begin] + order[begin + length :]
-    place = chance.randrange(len(rest) + 1)
+    place = chance.below(len(rest) + 1)
     return rest[:place] + block + rest[place:]
