@@ -24,6 +24,8 @@ from bsm_remediate.domain.topology import Numbers
 _NARROW = 2**31
 """Weights below this fit into one half of a whole number of 64 bits."""
 _3 = range(3)
+Mark = tuple[Any, ...]
+"""Own levels, levels and margins of all vertices at one moment."""
 _WORTH_COMPILING = 50_000
 """Edges from which on a map is worth the second that it takes to import the compiler."""
 
@@ -126,6 +128,20 @@ class LiveLevels:
         better = [vertex for vertex, level in own.items() if level < before[vertex]]
         worse = [vertex for vertex, level in own.items() if level > before[vertex]]
         return self._settle(better, worse, own)
+
+    def mark(self) -> Mark:
+        """What is now, to come `back_to` later; costs the size of the map."""
+        return tuple(one[:] for one in self._state[:3])
+
+    def back_to(self, mark: Mark) -> None:
+        """What was when `mark` was made. Where much has changed since that is quicker than to `change` it back."""
+        for one, saved in zip(self._state[:3], mark, strict=True):
+            one[:] = saved
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the map is large, and there is machine code to work through it."""
+        return self._wiring.is_compiled
 
     def margins(self, vertex: int) -> tuple[int, int]:
         """The weight of its children not down less what it needs, and of ok ones less what it is comfortable with."""

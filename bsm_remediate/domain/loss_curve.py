@@ -34,6 +34,11 @@ class LossCurve:
     def is_nothing(self) -> bool:
         return self.rate == 0 and self.lost[-1] == 0
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether `rate` says all."""
+        return len(self.seconds) == 1 and self.lost[0] == 0
+
     def plus(self, other: LossCurve) -> LossCurve:
         """Both together."""
         if len(self.seconds) == len(other.seconds) == 1:

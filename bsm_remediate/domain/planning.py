@@ -11,11 +11,12 @@ from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import full_rate, share
 from bsm_remediate.domain.loss_curve import LossCurve
-from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit, reduced
+from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit
 from bsm_remediate.domain.ordering.course import NEVER, Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
 from bsm_remediate.domain.ordering.planner import Ordering, best_order
 from bsm_remediate.domain.ordering.purpose import purposes
+from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.plan import Plan, Step
 from bsm_remediate.domain.planning_words import Wording
 from bsm_remediate.domain.policy import Scope

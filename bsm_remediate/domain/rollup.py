@@ -196,6 +196,11 @@ class RollUp:
         live.change(before)
         return compact.nodes(fallen)
 
+    def at(self, own: Mapping[NodeId, Level]) -> LiveLevels:
+        """The levels of all vertices under `own`: only to be read, and until the next question."""
+        self._asked.follow(own)
+        return self._asked
+
     def live(self) -> LiveLevels:
         """Levels of one's own to change step by step; everything in them is ok."""
         return LiveLevels(self.wiring)

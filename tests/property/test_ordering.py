@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, repeat
 from math import isclose
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.ordering.bound import lower_bound
-from bsm_remediate.domain.ordering.circuit import Circuit, reduced
+from bsm_remediate.domain.ordering.circuit import Circuit
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
 from bsm_remediate.domain.ordering.planner import best_order
+from bsm_remediate.domain.ordering.reduction import Found, SmallOutage, reduced
 from bsm_remediate.domain.ordering.search import improved
+from bsm_remediate.domain.ordering.wide import WideOutage, compiled, keep, reduce
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Component, Service, ServiceMap
 from bsm_remediate.domain.state import Level
-from bsm_remediate.testing.builders import at_least_of, component, either, every, service, service_map
+from bsm_remediate.testing.builders import at_least_of, child, component, either, every, service, service_map
 
 MODERATELY = settings(max_examples=150, deadline=None)
 CURVES = (
@@ -36,7 +38,10 @@ CURVES = (
 @st.composite
 def gates(draw: st.DrawFn, ids: Sequence[str]) -> Gate:
     children = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=4, unique=True))
-    kind = draw(st.integers(0, 3))
+    kind = draw(st.integers(0, 4))
+    if kind == 4:
+        weighed = [child(one, weight=draw(st.integers(1, 3))) for one in children]
+        return at_least_of(f"{draw(st.integers(1, 100))}%", *weighed)
     if kind == 0:
         return either(*children)
     if kind == 1:
@@ -135,6 +140,38 @@ def outages(draw: st.DrawFn) -> Outage:
             locked=draw(st.dictionaries(st.just("host:a"), st.just(15.0))),
         ),
     )
+
+
+@MODERATELY
+@given(outages())
+def test_wide_outages_have_the_same_gates(outage: Outage) -> None:
+    """As plain Python and as machine code."""
+    rollup = RollUp(outage.map)
+    compact, live = rollup.compact, rollup.at(outage.own)
+    assume(not compact.circle_end[compact.circle_of[live.level.nonzero()[0]]].any())
+    menders = {
+        compact.number_of[node]: [number for number, job in enumerate(outage.jobs) if node in job.fixes]
+        for node in {node for job in outage.jobs for node in job.fixes}
+    }
+    first_gate = len(outage.jobs)
+    slow = SmallOutage(compact, live, menders, first_gate)
+    loops = compiled()
+    assert loops is not None, "numba is there wherever the tests run"
+    vertices = range(len(compact))
+    for one in ((reduce, keep), loops):
+        fast = WideOutage(compact, live, menders, first_gate, one)
+        for limit in (1, 2):
+            assert _said(fast, vertices, limit, first_gate) == _said(slow, vertices, limit, first_gate)
+
+
+def _said(found: Found, vertices: Sequence[int], limit: Level, first_gate: int) -> list[object]:
+    """What each variable says, in terms of jobs."""
+    wanted = found.variables(vertices, limit)
+    gates, new = found.below(wanted)
+    said: list[object] = list(range(first_gate))
+    for need, children, weights in gates:
+        said.append((need, frozenset(zip((said[one] for one in children), weights or repeat(1), strict=bool(weights)))))
+    return [said[new.get(var, var)] if var >= 0 else var for var in wanted]
 
 
 @MODERATELY

@@ -22,9 +22,9 @@ def cheapest_sets(circuit: Circuit, price: Sequence[float]) -> list[JobSet]:
     sets: list[JobSet] = [1 << job if one > 0 else 0 for job, one in enumerate(price)]
     sets += [0] * len(circuit.under_way)
     for gate in circuit.gates:
-        chosen = gate.children if gate.is_all else _cheapest(gate, cost)
+        need, children, weights = gate
         found, total = 0, 0.0
-        for child in chosen:
+        for child in children if need == len(children) and not weights else _cheapest(gate, cost):
             found |= sets[child]
             total += cost[child]
         sets.append(found)
@@ -36,18 +36,16 @@ def needed_sets(circuit: Circuit) -> list[JobSet]:
     """For each valued variable the jobs without which it never comes back, whichever branches are taken."""
     sets: list[JobSet] = [1 << job for job in range(len(circuit.jobs))] + [0] * len(circuit.under_way)
     for gate in circuit.gates:
-        of_children = [sets[child] for child in gate.children]
-        found = 0
-        if gate.is_all:
-            for one in of_children:
-                found |= one
+        need, children, weights = gate
+        found = sets[children[0]]
+        if not weights and need == len(children):
+            for child in children:
+                found |= sets[child]
+        elif not weights and need == 1:
+            for child in children:
+                found &= sets[child]
         else:
-            spare = sum(gate.weights) - gate.need
-            for job in members_of(_union(of_children)):
-                weight = sum(
-                    one for one, of_child in zip(gate.weights, of_children, strict=True) if of_child >> job & 1
-                )
-                found |= (weight > spare) << job
+            found = _shared_by_all_ways(gate, [sets[child] for child in children])
         sets.append(found)
     return [sets[var] for var, _ in circuit.valued]
 
@@ -85,6 +83,8 @@ def incidences(sets: Sequence[JobSet], jobs: int) -> tuple[NDArray[np.int64], ND
 def _cheapest(gate: Threshold, cost: Sequence[float]) -> list[int]:
     if gate.need == 1:
         return [min(gate.children, key=cost.__getitem__)]
+    if not gate.weights:
+        return sorted(gate.children, key=lambda child: (cost[child], child))[: gate.need]
     ranked = sorted(
         zip(gate.children, gate.weights, strict=True), key=lambda one: (cost[one[0]] / one[1], cost[one[0]], one[0])
     )
@@ -95,6 +95,17 @@ def _cheapest(gate: Threshold, cost: Sequence[float]) -> list[int]:
         if weight >= gate.need:
             break
     return chosen
+
+
+def _shared_by_all_ways(gate: Threshold, of_children: Sequence[JobSet]) -> JobSet:
+    """Jobs that so many children need that too few are left without them."""
+    weights = gate.weights or (1,) * len(of_children)
+    spare = sum(weights) - gate.need
+    found = 0
+    for job in members_of(_union(of_children)):
+        weight = sum(one for one, jobs in zip(weights, of_children, strict=True) if jobs >> job & 1)
+        found |= (weight > spare) << job
+    return found
 
 
 def _union(sets: Iterable[JobSet]) -> JobSet:

@@ -53,13 +53,14 @@ class Courses:
         times = [*ends, *self.circuit.under_way]
         for need, children, weights in self.circuit.gates:
             at = [times[child] for child in children]
-            total = len(at)
-            if need == total:
+            if weights:
+                times.append(_reached(at, weights, need))
+            elif need == len(at):
                 times.append(max(at))
             elif need == 1:
                 times.append(min(at))
             else:
-                times.append(_reached(at, weights, need))
+                times.append(sorted(at)[need - 1])
         return times
 
     @staticmethod

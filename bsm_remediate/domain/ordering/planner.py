@@ -86,12 +86,10 @@ def _by_density(sets: Sequence[JobSet], rates: Sequence[float], work: Sequence[f
 
 
 def _useful(circuit: Circuit) -> list[Var]:
-    """Jobs under something of value."""
-    wanted = {var for var, _ in circuit.valued}
-    for var in range(circuit.first_gate + len(circuit.gates) - 1, circuit.first_gate - 1, -1):
-        if var in wanted:
-            wanted.update(circuit.gates[var - circuit.first_gate].children)
-    return sorted(var for var in wanted if var < len(circuit.jobs))
+    """Jobs under something of value: the circuit has no other gates."""
+    used = {var for var, _ in circuit.valued}
+    used.update(*(gate.children for gate in circuit.gates))
+    return sorted(var for var in used if var < len(circuit.jobs))
 
 
 def _whole(circuit: Circuit, order: Iterable[Var], useful: Sequence[Var], idle: Sequence[Var]) -> list[Var]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from bsm_remediate.domain.ordering.circuit import Circuit, Var
 from bsm_remediate.domain.ordering.course import Courses
@@ -69,7 +70,8 @@ def _realised(circuit: Circuit, times: Sequence[float], var: Var, seen: set[Var]
                 found.append(one)
             continue
         need, children, weights = circuit.gates[one - circuit.first_gate]
-        for child, weight in sorted(zip(children, weights, strict=True), key=lambda pair: (times[pair[0]], pair[0])):
+        pairs = zip(children, weights or repeat(1), strict=bool(weights))
+        for child, weight in sorted(pairs, key=lambda pair: (times[pair[0]], pair[0])):
             waiting.append(child)
             need -= weight
             if need <= 0:

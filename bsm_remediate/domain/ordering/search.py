@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from bsm_remediate.domain.ordering.circuit import Var
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.draws import Draws
 
 _HISTORY = 30
+_ONES = repeat(1)
 
 
 def improved(courses: Courses, order: Sequence[Var], *, looks: int, seed: int) -> tuple[list[Var], float]:
@@ -66,10 +68,10 @@ class _Pull:
                 found.add(one)
                 continue
             need, children, weights = self._circuit.gates[one - first_gate]
-            if need == sum(weights):
+            if need == len(children) and not weights:
                 waiting += children
                 continue
-            ranked = sorted(zip(children, weights, strict=True), key=lambda _: chance.share())
+            ranked = sorted(zip(children, weights or _ONES, strict=bool(weights)), key=lambda _: chance.share())
             for child, weight in ranked:
                 waiting.append(child)
                 need -= weight

@@ -1,0 +1,236 @@
+"""The reduction: from a map with what fails in it to the circuit of what repairs can change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from math import gcd
+from typing import Protocol
+
+from bsm_remediate.domain.compact import CompactMap
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.live_levels import LiveLevels
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.circuit import ALWAYS, NEVER_TRUE, Circuit, Threshold, Var
+from bsm_remediate.domain.ordering.job import RepairJob, Worth
+from bsm_remediate.domain.ordering.wide import WideOutage
+from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.state import Level
+
+_ROUNDS_OF_A_CYCLE = 64
+"""How often a cycle is unrolled at most: exact for as many members in a row, each of which waits for the next."""
+
+
+class Found(Protocol):
+    """The variables of all vertices that fail."""
+
+    def variables(self, vertices: Sequence[int], limit: Level) -> list[Var]:
+        """When each of `vertices` is below level `limit`."""
+
+    def below(self, wanted: Iterable[Var]) -> tuple[tuple[Threshold, ...], Mapping[Var, Var]]:
+        """The gates below `wanted`, numbered anew, and the new number of each that has one."""
+
+
+def reduced(
+    rollup: RollUp,
+    *,
+    own: Mapping[NodeId, Level],
+    jobs: Sequence[RepairJob],
+    under_way: Mapping[NodeId, float],
+    worth: Mapping[NodeId, Worth],
+) -> Circuit:
+    """The circuit of the services in `worth` when `own` levels fail, `jobs` may be done, and runs under way mend
+    components in so many seconds.
+    """
+    menders: dict[NodeId, list[Var]] = {}
+    for number, job in enumerate(jobs):
+        for node in job.fixes:
+            menders.setdefault(node, []).append(number)
+    for number, node in enumerate(sorted(under_way), start=len(jobs)):
+        menders[node] = [number]  # it is being mended: no other run comes in between
+    compact, live = rollup.compact, rollup.at(own)
+    by_vertex = {compact.number_of[node]: some for node, some in menders.items() if node in compact.number_of}
+    first_gate = len(jobs) + len(under_way)
+    found: Found = WideOutage.of(compact, live, by_vertex, first_gate) or SmallOutage(
+        compact, live, by_vertex, first_gate
+    )
+    vertices = [compact.number_of[node] for node in worth]
+    old_not_down, old_ok = found.variables(vertices, 2), found.variables(vertices, 1)
+    gates, new = found.below({*old_not_down, *old_ok})
+    not_down, ok = ([new.get(var, var) for var in one] for one in (old_not_down, old_ok))
+    return Circuit(
+        jobs=tuple(jobs),
+        under_way=tuple(under_way[node] for node in sorted(under_way)),
+        gates=gates,
+        valued=_valued(worth.values(), not_down, ok),
+        not_down=dict(zip(worth, not_down, strict=True)),
+        ok=dict(zip(worth, ok, strict=True)),
+    )
+
+
+def _valued(worth: Iterable[Worth], not_down: Sequence[Var], ok: Sequence[Var]) -> tuple[tuple[Var, LossCurve], ...]:
+    straight: dict[Var, float] = {}
+    curved: dict[Var, LossCurve] = {}
+    for one, *both in zip(worth, not_down, ok, strict=True):
+        for var, curve in zip(both, (one.down, one.degraded), strict=True):
+            if var < 0 or curve.is_nothing:
+                continue
+            if curve.is_straight:  # so are nearly all, and there may be many
+                straight[var] = straight.get(var, 0.0) + curve.rate
+            else:
+                curved[var] = curved[var].plus(curve) if var in curved else curve
+    for var, rate in straight.items():
+        curved[var] = curved[var].plus(LossCurve(rate)) if var in curved else LossCurve(rate)
+    return tuple(sorted(curved.items(), key=lambda one: one[0]))
+
+
+class SmallOutage:
+    """Gates by what they say, so that equal ones are one."""
+
+    def __init__(
+        self, compact: CompactMap, live: LiveLevels, menders: Mapping[int, Sequence[Var]], first_gate: Var
+    ) -> None:
+        self._compact = compact
+        self._menders = menders
+        self._first_gate = first_gate
+        self._gates: list[Threshold] = []
+        self._known: dict[Threshold, Var] = {}
+        self._own, self._level = live.own.tobytes(), live.level.tobytes()
+        self._starts = compact.children.quick[0]
+        self._vars: tuple[dict[int, Var], dict[int, Var]] = ({}, {})
+        """By limit (1: ok, 2: not down) less one: vertex → variable."""
+        self._settle(live.level.nonzero()[0].tolist())
+
+    def variables(self, vertices: Sequence[int], limit: Level) -> list[Var]:
+        """When each of `vertices` is below level `limit`."""
+        return [self._vars[limit - 1].get(vertex, ALWAYS) for vertex in vertices]
+
+    def below(self, wanted: Iterable[Var]) -> tuple[tuple[Threshold, ...], Mapping[Var, Var]]:
+        """The gates below `wanted`, numbered anew, and the new number of each that has one."""
+        first = self._first_gate
+        kept = {var for var in wanted if var >= first}
+        for var in range(first + len(self._gates) - 1, first - 1, -1):
+            if var in kept:
+                kept.update(child for child in self._gates[var - first].children if child >= first)
+        new = {var: number for number, var in enumerate(sorted(kept), start=first)}
+        return tuple(
+            gate._replace(children=tuple(new.get(child, child) for child in gate.children))
+            for gate in map(self._gates.__getitem__, (var - first for var in new))
+        ), new
+
+    def _settle(self, failing: Sequence[int]) -> None:
+        """The variables of `failing`; their numbers rise from requirements to dependants."""
+        circle_end = self._compact.circle_end[self._compact.circle_of[failing]].tolist()
+        place = 0
+        while place < len(failing):
+            vertex = failing[place]
+            end = circle_end[place]
+            if not end:
+                self._take(self._of(vertex, is_flat=False))
+                place += 1
+                continue
+            members = []
+            while place < len(failing) and failing[place] < end:
+                members.append(failing[place])
+                place += 1
+            self._settle_circle(members)
+
+    def _settle_circle(self, members: Sequence[int]) -> None:
+        """From "always" on, each round adds what waits for one more member: the greatest fixed point."""
+        for _ in range(min(2 * len(members), _ROUNDS_OF_A_CYCLE)):
+            found = [one for vertex in members for one in self._of(vertex, is_flat=True)]
+            if all(self._vars[limit - 1].get(vertex, ALWAYS) == var for vertex, limit, var in found):
+                return
+            self._take(found)
+
+    def _take(self, found: Iterable[tuple[int, Level, Var]]) -> None:
+        for vertex, limit, var in found:
+            self._vars[limit - 1][vertex] = var
+
+    def _of(self, vertex: int, *, is_flat: bool) -> list[tuple[int, Level, Var]]:
+        """When `vertex` is below each of the levels that it is not below now."""
+        compact = self._compact
+        begin, end = self._starts[vertex], self._starts[vertex + 1]
+        if begin == end:  # nothing is required: it is its own state alone
+            mended = self._mended(vertex)
+            return [(vertex, limit, mended) for limit in range(self._level[vertex], 0, -1)]
+        children = compact.children.ends[begin:end].tolist()
+        kinds = [compact.kinds[kind] for kind in compact.edge_kind[begin:end].tolist()]
+        need, comfortable = int(compact.need[vertex]), int(compact.comfortable[vertex])
+        not_down = self._enough(children, kinds, 2, need)
+        found = []
+        for limit in range(self._level[vertex], 0, -1):
+            parts = [not_down]
+            if limit == 1:
+                fine = self._enough(children, kinds, 1, comfortable)
+                # Enough fine ones are enough that are not down, unless fewer are asked for.
+                parts = [fine] if comfortable >= need else [fine, not_down]
+            if self._own[vertex] >= limit:
+                parts.append(self._mended(vertex))
+            found.append((vertex, limit, self._all(parts, is_flat=is_flat)))
+        return found
+
+    def _enough(self, children: Sequence[int], kinds: Sequence[tuple[int, int, int]], limit: Level, enough: int) -> Var:
+        """When children that weigh `enough` are seen below level `limit`."""
+        not_down, fine = self._vars[1], self._vars[0]
+        return self._threshold(
+            [
+                # Seen below the limit: always, once it isn't down, or once it is ok.
+                (
+                    ALWAYS if down < limit else (not_down if degraded < limit else fine).get(child, ALWAYS),
+                    weight,
+                )
+                for child, (weight, degraded, down) in zip(children, kinds, strict=True)
+            ],
+            enough,
+        )
+
+    def _mended(self, vertex: int) -> Var:
+        menders = self._menders.get(vertex, ())
+        return self._threshold([(var, 1) for var in menders], 1) if menders else NEVER_TRUE
+
+    # --- gates -----------------------------------------------------------------------------------------------------
+
+    def _all(self, parts: Iterable[Var], *, is_flat: bool) -> Var:
+        """True once all are; `is_flat` takes the parts of parts, so that equal sets are found equal in circles."""
+        if is_flat:
+            parts = [inner for part in parts for inner in self._parts(part)]
+        distinct = set(parts)
+        return self._threshold([(var, 1) for var in distinct], len(distinct))
+
+    def _parts(self, var: Var) -> Sequence[Var]:
+        if var < self._first_gate:
+            return (var,)
+        need, children, weights = self._gates[var - self._first_gate]
+        return children if need == len(children) and not weights else (var,)
+
+    def _threshold(self, pairs: Sequence[tuple[Var, int]], need: int) -> Var:
+        weights: dict[Var, int] = {}
+        for var, weight in pairs:
+            if var == ALWAYS:
+                need -= weight
+            elif var != NEVER_TRUE:
+                weights[var] = weights.get(var, 0) + weight
+        if need <= 0:
+            return ALWAYS
+        if sum(weights.values()) < need:
+            return NEVER_TRUE
+        if len(weights) == 1:
+            return next(iter(weights))
+        return self._gate(sorted(weights.items()), need)
+
+    def _gate(self, pairs: Sequence[tuple[Var, int]], need: int) -> Var:
+        weights = [min(weight, need) for _, weight in pairs]
+        if sum(weights) == need:  # all
+            need, weights = len(weights), []
+        elif weights.count(weights[0]) == len(weights):  # all alike: count them
+            need, weights = -(-need // weights[0]), []
+        else:
+            divisor = reduce(gcd, weights, need)
+            need, weights = need // divisor, [weight // divisor for weight in weights]
+        gate = Threshold(need, tuple(var for var, _ in pairs), tuple(weights))
+        known = self._known.get(gate)
+        if known is None:
+            known = self._known[gate] = self._first_gate + len(self._gates)
+            self._gates.append(gate)
+        return known
