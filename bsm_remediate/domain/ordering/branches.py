@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,17 @@ from bsm_remediate.domain.ordering.circuit import Circuit, Threshold
 JobSet = int
 """Bit i: job i."""
 _CELLS_AT_ONCE = 4_000_000
+_SPARSE = 64
+"""Where fewer than one in so many jobs is in a set, members are listed one by one."""
+
+
+def grouped(sets: Sequence[JobSet], rates: Sequence[float]) -> dict[JobSet, float]:
+    """What is of value by the jobs that bring it back: distinct sets, none empty, and the loss rate of each."""
+    found: dict[JobSet, float] = {}
+    for one, rate in zip(sets, rates, strict=True):
+        if one:
+            found[one] = found.get(one, 0.0) + rate
+    return found
 
 
 def cheapest_sets(circuit: Circuit, price: Sequence[float]) -> list[JobSet]:
@@ -29,6 +41,20 @@ def cheapest_sets(circuit: Circuit, price: Sequence[float]) -> list[JobSet]:
             total += cost[child]
         sets.append(found)
         cost.append(total)
+    return [sets[var] for var, _ in circuit.valued]
+
+
+def earliest_sets(circuit: Circuit, times: Sequence[float]) -> list[JobSet]:
+    """For each valued variable the jobs that bring it back when each variable is true as `times` says: of each gate the
+    children that are first.
+    """
+    sets: list[JobSet] = [1 << job for job in range(len(circuit.jobs))] + [0] * len(circuit.under_way)
+    for gate in circuit.gates:
+        need, children, weights = gate
+        found = 0
+        for child in children if need == len(children) and not weights else _first(gate, times):
+            found |= sets[child]
+        sets.append(found)
     return [sets[var] for var, _ in circuit.valued]
 
 
@@ -68,16 +94,44 @@ def as_table(sets: Iterable[JobSet], jobs: int) -> NDArray[np.bool_]:
     return np.unpackbits(rows, axis=1, count=jobs, bitorder="little").astype(np.bool_)
 
 
+def sums(sets: Sequence[JobSet], work: Sequence[float]) -> list[float]:
+    """By set: the work of all its jobs."""
+    found: list[float] = []
+    each = np.array(work, np.float64)
+    chunk = max(_CELLS_AT_ONCE // max(len(work), 1), 1)
+    for begin in range(0, len(sets), chunk):
+        found += (as_table(sets[begin : begin + chunk], len(work)) @ each).tolist()
+    return found
+
+
 def incidences(sets: Sequence[JobSet], jobs: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All pairs of a set (its place) and a job in it, set by set."""
-    rows: list[NDArray[np.int64]] = []
-    members: list[NDArray[np.int64]] = []
+    sizes = [one.bit_count() for one in sets]
+    if sum(sizes) * _SPARSE < len(sets) * jobs:
+        listed = np.fromiter(chain.from_iterable(map(members_of, sets)), np.int64, sum(sizes))
+        return np.repeat(np.arange(len(sets)), sizes), listed
+    rows: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    members: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
     chunk = max(_CELLS_AT_ONCE // max(jobs, 1), 1)
     for begin in range(0, len(sets), chunk):
         places, found = np.nonzero(as_table(sets[begin : begin + chunk], jobs))
         rows.append(places + begin)
         members.append(found)
     return np.concatenate(rows), np.concatenate(members)
+
+
+def _first(gate: Threshold, times: Sequence[float]) -> list[int]:
+    ranked = sorted(gate.children, key=lambda child: (times[child], child))
+    if not gate.weights:
+        return ranked[: gate.need]
+    weight_of = dict(zip(gate.children, gate.weights, strict=True))
+    chosen, weight = [], 0
+    for child in ranked:
+        chosen.append(child)
+        weight += weight_of[child]
+        if weight >= gate.need:
+            break
+    return chosen
 
 
 def _cheapest(gate: Threshold, cost: Sequence[float]) -> list[int]:

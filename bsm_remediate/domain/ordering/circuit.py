@@ -49,3 +49,8 @@ class Circuit:
     @property
     def first_gate(self) -> Var:
         return len(self.jobs) + len(self.under_way)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether redundancy leaves a choice of what to repair."""
+        return any(gate.weights or gate.need < len(gate.children) for gate in self.gates)

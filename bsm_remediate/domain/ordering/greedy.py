@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bsm_remediate.domain.ordering.branches import JobSet, as_table, cheapest_sets
+from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.ordering.branches import JobSet, cheapest_sets, incidences
 from bsm_remediate.domain.ordering.circuit import Circuit, Var
 
 Numbers = NDArray[np.float64]
@@ -44,8 +45,6 @@ class _Greedy:
         self._executors = executors
         self._work = np.maximum(np.array(work, np.float64), _EPSILON)
         self._is_done = np.zeros(len(work), np.bool_)
-        self._curved = [n for n, (_, curve) in enumerate(circuit.valued) if len(curve.seconds) > 1]
-        self._rates = np.array([curve.rate for _, curve in circuit.valued], np.float64)
         self._choose()
 
     def order(self) -> list[Var]:
@@ -57,7 +56,7 @@ class _Greedy:
             if since_choice >= patience:
                 self._choose()
                 since_choice = since_credit = 0
-            elif since_credit > number // 40:
+            elif since_credit > number // 40 + len(self._groups.members) // 20_000:
                 self._credit_anew()
                 since_credit = 0
             best = self._best()
@@ -69,46 +68,81 @@ class _Greedy:
             since_credit += len(taken)
 
     def _choose(self) -> None:
-        """Branches by what is left: table by job and valued variable, and the work that each still needs."""
+        """Branches by what is left: which jobs each valued variable still needs. Where two need the same they are one
+        group.
+        """
         price = np.where(self._is_done, 0.0, self._work)
         sets = cheapest_sets(self._circuit, price.tolist())
         if self._taste.sharing:
-            users = self._table(sets).sum(axis=1)
+            users = np.bincount(incidences(sets, len(price))[1], minlength=len(price))
             price = price / (1 + self._taste.sharing * users)
             sets = cheapest_sets(self._circuit, price.tolist())
-        self._needs = self._table(sets).astype(np.float64)
-        self._left: Numbers = self._work @ self._needs
+        self._groups = _Groups(self._circuit, sets, self._work)
+        self._left = self._groups.sums(self._work)
         self._credit_anew()
 
-    def _table(self, sets: Sequence[JobSet]) -> NDArray[np.bool_]:
-        return np.ascontiguousarray(as_table(sets, len(self._work)).T)
-
     def _credit_anew(self) -> None:
-        self._rate_anew()
-        is_open = self._left > _EPSILON
-        pays = np.where(is_open, self._rates / np.where(is_open, self._left, 1.0), 0.0)
-        self._paid = self._work * (self._needs @ pays)
+        groups = self._groups
+        groups.rate_anew(self._left, float(self._work[self._is_done].sum()) / self._executors)
+        pays = np.divide(groups.rates, self._left, out=np.zeros_like(self._left), where=self._left > _EPSILON)
+        self._paid: Numbers = self._work * np.bincount(groups.members, pays[groups.rows], len(self._work))
         """By job: what all services together would pay for it."""
-        self._bonus = self._taste.credit * (self._paid @ self._needs - self._rates) if self._taste.credit else 0.0
-
-    def _rate_anew(self) -> None:
-        """Of losses that change with time: the mean until it would be back."""
-        past = float(self._work[self._is_done].sum()) / self._executors
-        for number in self._curved:
-            end = past + max(float(self._left[number]), _EPSILON)
-            self._rates[number] = self._circuit.valued[number][1].until(end) / end
+        self._paid[self._is_done] = 0.0
+        self._value = groups.rates
+        if self._taste.credit:
+            self._value = groups.rates + self._taste.credit * (groups.sums(self._paid) - groups.rates)
 
     def _best(self) -> int:
-        is_open = self._left > _EPSILON
-        if not is_open.any():
-            return -1
-        value = np.where(is_open, (self._rates + self._bonus) / np.where(is_open, self._left, 1.0), -1.0)
-        return int(value.argmax())
+        value = np.divide(self._value, self._left, out=np.full_like(self._left, -1.0), where=self._left > _EPSILON)
+        best = int(value.argmax()) if len(value) else -1
+        return best if best >= 0 and value[best] >= 0 else -1
 
     def _take(self, number: int) -> list[Var]:
-        jobs = np.flatnonzero(self._needs[:, number])
-        self._left -= self._work[jobs] @ self._needs[jobs]
+        groups = self._groups
+        jobs = [job for job in groups.jobs_of(number) if not self._is_done[job]]
+        for job in jobs:
+            self._left[groups.needing(job)] -= self._work[job]
         self._left[number] = 0.0
-        self._needs[jobs] = 0.0
         self._is_done[jobs] = True
-        return sorted(jobs.tolist(), key=lambda job: (-self._paid[job] / self._work[job], self._work[job], job))
+        return sorted(jobs, key=lambda job: (-self._paid[job] / self._work[job], self._work[job], job))
+
+
+class _Groups:
+    """What is of value, by the jobs that bring it back."""
+
+    def __init__(self, circuit: Circuit, sets: Sequence[JobSet], work: Numbers) -> None:
+        grouped: dict[tuple[JobSet, Var], float] = {}
+        curves: list[tuple[int, LossCurve]] = []
+        for one, (var, curve) in zip(sets, circuit.valued, strict=True):
+            if not one:
+                continue
+            if curve.is_straight:
+                grouped[one, 0] = grouped.get((one, 0), 0.0) + curve.rate
+            else:
+                curves.append((len(grouped), curve))
+                grouped[one, var + 1] = curve.rate
+        self._curves = curves
+        self.rates = np.array(list(grouped.values()), np.float64)
+        self.rows, self.members = incidences([one for one, _ in grouped], len(work))
+        self._begins = np.searchsorted(self.rows, np.arange(len(self.rates) + 1)).tolist()
+        by_job = np.argsort(self.members, kind="stable")
+        self._needing = self.rows[by_job]
+        self._begins_by_job = np.searchsorted(self.members[by_job], np.arange(len(work) + 1)).tolist()
+
+    def jobs_of(self, number: int) -> list[int]:
+        found: list[int] = self.members[self._begins[number] : self._begins[number + 1]].tolist()
+        return found
+
+    def needing(self, job: int) -> NDArray[np.int64]:
+        """The groups that need `job`."""
+        return self._needing[self._begins_by_job[job] : self._begins_by_job[job + 1]]
+
+    def sums(self, by_job: Numbers) -> Numbers:
+        """By group, what its jobs have together."""
+        return np.bincount(self.rows, by_job[self.members], len(self.rates)).astype(np.float64)
+
+    def rate_anew(self, left: Numbers, past: float) -> None:
+        """Of losses that change with time: the mean until they would end, after `past` seconds and the work left."""
+        for number, curve in self._curves:
+            end = past + max(float(left[number]), _EPSILON)
+            self.rates[number] = curve.until(end) / end

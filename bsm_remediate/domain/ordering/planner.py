@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 from bsm_remediate.domain.ordering.bound import lower_bound
-from bsm_remediate.domain.ordering.branches import JobSet, cheapest_sets, members_of
+from bsm_remediate.domain.ordering.branches import JobSet, cheapest_sets, earliest_sets, grouped, members_of, sums
 from bsm_remediate.domain.ordering.circuit import Circuit, Var
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.greedy import TASTES, greedy
 from bsm_remediate.domain.ordering.job import Crew
 from bsm_remediate.domain.ordering.search import improved
-from bsm_remediate.domain.ordering.sidney import charges, pieces
+from bsm_remediate.domain.ordering.sidney import charges, in_pieces
 
 _FEW = 5
 """Up to so many jobs all orders are tried."""
@@ -23,8 +23,12 @@ _MOST_LOOKS = 3_000
 _FEWEST_LOOKS = 100
 """With fewer a search finds nothing: large outages are planned by rule."""
 _RESTARTS = 4
-_MOST_CELLS = 4_000_000
-"""Jobs times services from which on the marginal greedy order would take too much memory."""
+_ALTERNATIONS = 3
+"""How often the branches that come first in the best order are taken as given, and the rest is ordered anew."""
+_SMALL = 200
+"""Up to so many jobs several rules are tried; for more, the one that is best nearly always."""
+_MOST_MEMBERS = 100_000
+"""Jobs that services need, summed over services, up to which the marginal greedy order takes less than 50 ms."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,17 +51,12 @@ def best_order(circuit: Circuit, crew: Crew, *, standing: Sequence[Var] = (), ef
     if len(circuit.jobs) <= _FEW:
         least, first = min((courses.loss(one), one) for one in permutations(range(len(circuit.jobs))))
         return Ordering(order=first, loss=least, lower_bound=least, is_proven=True)
-    useful = _useful(circuit)
-    idle = sorted(set(range(len(circuit.jobs))) - set(useful), key=lambda job: (circuit.jobs[job].work_s, job))
-    starts = [_whole(circuit, one, useful, idle) for one in _constructed(circuit, len(crew.executors), effort)]
-    if standing:
-        starts.append(_whole(circuit, standing, useful, idle))
-    ranked = sorted((courses.loss(one), one) for one in starts)
-    least, best = ranked[0]
+    starts = _Starts(courses, len(crew.executors)).found(effort, standing)
+    least, best = starts[0]
     looks = min(int(effort * _WORK_OF_A_SEARCH / (len(circuit.jobs) + len(circuit.gates))), _MOST_LOOKS)
     for seed in range(_RESTARTS if looks >= _FEWEST_LOOKS else 0):
         # By turns on from the best, and from another start, which may lie in a deeper basin.
-        start = best if seed % 2 == 0 else ranked[min(seed, len(ranked) - 1)][1]
+        start = best if seed % 2 == 0 else starts[min(seed, len(starts) - 1)][1]
         order, loss = improved(courses, start, looks=looks // _RESTARTS, seed=seed)
         if loss < least:
             best, least = order, loss
@@ -65,36 +64,66 @@ def best_order(circuit: Circuit, crew: Crew, *, standing: Sequence[Var] = (), ef
     return Ordering(order=tuple(best), loss=least, lower_bound=bound, is_proven=bound >= least * (1 - 1e-9))
 
 
-def _constructed(circuit: Circuit, executors: int, effort: float) -> list[list[Var]]:
-    """Orders by rule: marginal greedy by several tastes, and each by Sidney's pieces."""
-    work = [job.work_s for job in circuit.jobs]
-    rates = [curve.rate for _, curve in circuit.valued]
-    sets = cheapest_sets(circuit, work)
-    if len(work) * len(sets) > _MOST_CELLS:
-        return [_by_density(sets, rates, work)]
-    number = len(TASTES) if effort and len(work) <= 200 else 1
-    orders = [greedy(circuit, work, taste, executors=executors) for taste in TASTES[:number]]
-    return [*orders, pieces(charges(sets, rates, work), work, orders[0])]
+class _Starts:
+    """Orders by rule."""
+
+    def __init__(self, courses: Courses, executors: int) -> None:
+        self._courses = courses
+        self._circuit = circuit = courses.circuit
+        self._executors = executors
+        self._work = [job.work_s for job in circuit.jobs]
+        used = {var for var, _ in circuit.valued}
+        used.update(*(gate.children for gate in circuit.gates))  # the circuit has no other gates
+        jobs = sorted(range(len(circuit.jobs)), key=lambda job: (self._work[job], job))
+        self._useful = [job for job in jobs if job in used]
+        self._idle = [job for job in jobs if job not in used]
+
+    def found(self, effort: float, standing: Sequence[Var]) -> list[tuple[float, list[Var]]]:
+        """With what they lose, the best first."""
+        circuit, work = self._circuit, self._work
+        is_small = len(work) <= _SMALL
+        groups = self._groups(cheapest_sets(circuit, work))
+        if _members(groups) <= _MOST_MEMBERS:
+            tastes = TASTES if effort and is_small else TASTES[:1]
+            orders = [greedy(circuit, work, taste, executors=self._executors) for taste in tastes]
+        else:
+            orders = [_by_density(groups, work)]
+        found = [self._judged(one) for one in [*orders, *([standing] if standing else [])]]
+        found.append(self._judged(self._in_pieces(groups, found[0][1])))
+        for _ in range(0 if not circuit.has_choice else _ALTERNATIONS if is_small else 1):
+            least, best = min(found)
+            groups = self._groups(earliest_sets(circuit, self._courses.times(best)))
+            found.append(self._judged(self._in_pieces(groups, best)))
+            if found[-1][0] >= least:
+                break
+        return sorted(found)
+
+    def _groups(self, sets: Sequence[JobSet]) -> dict[JobSet, float]:
+        return grouped(sets, [curve.rate for _, curve in self._circuit.valued])
+
+    def _in_pieces(self, groups: Mapping[JobSet, float], ranked: Sequence[Var]) -> Sequence[Var]:
+        if not 0 < _members(groups) <= 25 * _MOST_MEMBERS:
+            return ranked
+        return in_pieces(charges(groups, self._work), groups, self._work, ranked)
+
+    def _judged(self, order: Iterable[Var]) -> tuple[float, list[Var]]:
+        """With the jobs that it lacks behind: other branches first, then those of no value."""
+        first = dict.fromkeys(order)
+        whole = [*first, *(job for job in [*self._useful, *self._idle] if job not in first)]
+        return self._courses.loss(whole), whole
 
 
-def _by_density(sets: Sequence[JobSet], rates: Sequence[float], work: Sequence[float]) -> list[Var]:
-    """Services by loss rate per second of work, each as if it were alone: for outages too large for more."""
-    members = [members_of(one) for one in sets]
-    seconds = [sum(work[job] for job in one) for one in members]
-    ranked = sorted(range(len(sets)), key=lambda one: (-rates[one] / max(seconds[one], 1e-9), one))
-    return list(dict.fromkeys(job for one in ranked for job in members[one]))
+def _members(groups: Mapping[JobSet, float]) -> int:
+    return sum(one.bit_count() for one in groups)
 
 
-def _useful(circuit: Circuit) -> list[Var]:
-    """Jobs under something of value: the circuit has no other gates."""
-    used = {var for var, _ in circuit.valued}
-    used.update(*(gate.children for gate in circuit.gates))
-    return sorted(var for var in used if var < len(circuit.jobs))
-
-
-def _whole(circuit: Circuit, order: Iterable[Var], useful: Sequence[Var], idle: Sequence[Var]) -> list[Var]:
-    """`order` with the jobs that it lacks behind: other branches first, then those of no value."""
-    first = list(dict.fromkeys(order))
-    taken = set(first)
-    rest = sorted(set(useful) - taken, key=lambda job: (circuit.jobs[job].work_s, job))
-    return [*first, *rest, *(job for job in idle if job not in taken)]
+def _by_density(groups: Mapping[JobSet, float], work: Sequence[float]) -> list[Var]:
+    """By loss rate per second of work, each group as if it were alone."""
+    seconds = dict(zip(groups, sums(list(groups), work), strict=True))
+    order: list[Var] = []
+    done: JobSet = 0
+    for one in sorted(groups, key=lambda one: (-groups[one] / max(seconds[one], 1e-9), one)):
+        if missing := one & ~done:
+            order += members_of(missing)
+            done |= missing
+    return order

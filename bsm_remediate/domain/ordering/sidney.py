@@ -8,29 +8,26 @@ high, and their ranking of jobs an order that keeps Sidney's pieces (1975).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bsm_remediate.domain.ordering.branches import JobSet, incidences
+from bsm_remediate.domain.ordering.branches import JobSet, incidences, members_of
 
 Numbers = NDArray[np.float64]
 _STEPS = 60
 
 
-def charges(sets: Sequence[JobSet], rates: Sequence[float], work: Sequence[float]) -> Numbers:
-    """By job: what the services with these `sets` charge to it; each `rate` goes wholly to jobs of its set. Those with
-    an empty set charge nothing.
-    """
+def charges(groups: Mapping[JobSet, float], work: Sequence[float]) -> Numbers:
+    """By job: what `groups` charge to it; the rate of each goes wholly to jobs of its set (none is empty)."""
     number = len(work)
     seconds = np.maximum(np.array(work, np.float64), 1e-9)
-    kept = [(one, rate) for one, rate in zip(sets, rates, strict=True) if one and rate > 0]
-    if not kept:
+    if not groups:
         return np.zeros(number)
-    weight = np.array([rate for _, rate in kept])
-    rows, members = incidences([one for one, _ in kept], number)
-    begins = np.searchsorted(rows, np.arange(len(kept)))
+    weight = np.array(list(groups.values()))
+    rows, members = incidences(list(groups), number)
+    begins = np.searchsorted(rows, np.arange(len(groups)))
     sizes = np.diff(np.append(begins, len(members)))
     # At first each service gives to all its jobs by their work.
     share = seconds[members] / np.repeat(np.add.reduceat(seconds[members], begins), sizes)
@@ -55,19 +52,39 @@ def smith(weights: Numbers, work: Numbers) -> float:
     return float((weights[order] * np.cumsum(work[order])).sum())
 
 
-def pieces(charged: Numbers, work: Sequence[float], ranked: Sequence[int]) -> list[int]:
-    """The jobs of `ranked` by Sidney's pieces, those of one piece as they stand there."""
+def in_pieces(
+    charged: Numbers, groups: Mapping[JobSet, float], work: Sequence[float], ranked: Sequence[int]
+) -> list[int]:
+    """The jobs of `groups` by Sidney's pieces; within a piece the groups in the order in which `ranked` brings them
+    back.
+
+    A group is as dense as the cheapest job that it charges to, so the groups from some density on and all that they
+    need are a piece. The steps that made the charges end before they are even: what stands in the wrong order by it
+    becomes one piece.
+    """
+    number = len(work)
     seconds = np.maximum(np.array(work, np.float64), 1e-9)
-    order = np.argsort(-charged / seconds, kind="stable").tolist()
-    piece_of: dict[int, int] = {}
+    sets, rates = list(groups), list(groups.values())
+    rows, members = incidences(sets, number)
+    begins = np.searchsorted(rows, np.arange(len(sets)))
+    density = np.minimum.reduceat((charged / seconds)[members], begins)
+    place = np.full(number, number)
+    place[np.array(ranked, np.int64)] = np.arange(len(ranked))
+    back = np.maximum.reduceat(place[members], begins).tolist()
+    rank = place.tolist()
     hull: list[tuple[float, float, list[int]]] = []
-    for job in order:
-        weight, length, members = float(charged[job]), float(seconds[job]), [job]
-        # Jobs whose density is all but equal belong together: the steps above end before they are wholly even.
-        while hull and hull[-1][0] / hull[-1][1] <= 1.02 * weight / length:
+    done: JobSet = 0
+    for one in np.argsort(-density, kind="stable").tolist():
+        weight, length, together = rates[one], sum(work[job] for job in members_of(sets[one] & ~done)), [one]
+        done |= sets[one]
+        while hull and hull[-1][0] * length <= weight * hull[-1][1]:
             before = hull.pop()
-            weight, length, members = weight + before[0], length + before[1], before[2] + members
-        hull.append((weight, length, members))
-    for number, (_, _, members) in enumerate(hull):
-        piece_of.update(dict.fromkeys(members, number))
-    return sorted(ranked, key=lambda job: piece_of[job])  # a stable sort keeps the ranking within a piece
+            weight, length, together = weight + before[0], length + before[1], before[2] + together
+        hull.append((weight, length, together))
+    order: list[int] = []
+    done = 0
+    for _, _, together in hull:
+        for one in sorted(together, key=back.__getitem__):
+            order += sorted(members_of(sets[one] & ~done), key=rank.__getitem__)
+            done |= sets[one]
+    return order
