@@ -99,6 +99,8 @@ def show_plan(console: Console, evaluation: Evaluation, bundle: Bundle) -> None:
         console.print(_steps_table("", plan.steps))
         money = f"{plan.expected_money:,.2f} {bundle.currency}"
         console.print(f"Expected loss until all that is restored: {money}; at most {plan.gap:.1%} above the best order")
+        if plan.kept:
+            console.print(plan.kept[:1].upper() + plan.kept[1:])
     else:
         console.print("Nothing to run.")
     if plan.shadow:

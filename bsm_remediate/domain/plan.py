@@ -7,8 +7,11 @@ from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.decision import Decision
-from bsm_remediate.domain.ids import Digest, NodeId
+from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
 from bsm_remediate.domain.policy import Alternative
+
+StepKey = tuple[NodeId | None, PolicyId | None, str]
+"""Component, policy, playbook."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +38,11 @@ class Step:
     flips: str = ""
     """What would have to change for the next step to come first."""
 
+    @property
+    def key(self) -> StepKey:
+        """The same in every plan that has this step."""
+        return self.decision.component, self.decision.policy, self.alternative.playbook
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
@@ -55,6 +63,8 @@ class Plan:
     lower_bound: float
     is_proven: bool = False
     """Whether no order of these steps loses less."""
+    kept: str = ""
+    """Why the order of the plan before stands though there is a better one; empty when there is none."""
 
     @property
     def gap(self) -> float:

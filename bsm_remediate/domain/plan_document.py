@@ -37,6 +37,7 @@ def plan_document(evaluation: Evaluation, bundle: Bundle, *, considered: tuple[s
         "lower_bound": _money(plan.lower_bound),
         "gap": round(plan.gap, 4),
         "is_proven": plan.is_proven,
+        "kept": plan.kept,
         "services": [
             {
                 "id": one.service,

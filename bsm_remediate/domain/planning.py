@@ -17,8 +17,8 @@ from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
 from bsm_remediate.domain.ordering.planner import Ordering, best_order
 from bsm_remediate.domain.ordering.purpose import purposes
 from bsm_remediate.domain.ordering.reduction import reduced
-from bsm_remediate.domain.plan import Plan, Step
-from bsm_remediate.domain.planning_words import Wording
+from bsm_remediate.domain.plan import Plan, Step, StepKey
+from bsm_remediate.domain.planning_words import Wording, kept_words
 from bsm_remediate.domain.policy import Scope
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
@@ -62,6 +62,7 @@ def make_plan(
         expected_money=_expected(money, order.circuit, times),
         lower_bound=order.ordering.lower_bound,
         is_proven=order.ordering.is_proven,
+        kept=kept_words(order.ordering),
     )
 
 
@@ -82,8 +83,15 @@ def _ordered(scene: Scene, planned: Sequence[Candidate], crew: Crew, *, effort: 
         under_way=_under_way(scene),
         worth=_worths(scene, weighted=True),
     )
-    ordering = best_order(circuit, crew, effort=effort)
+    number_of = {_key(one): number for number, one in enumerate(planned)}
+    standing = [number_of[key] for key in scene.situation.standing_order if key in number_of]
+    ordering = best_order(circuit, crew, standing=standing, effort=effort)
     return _Ordered(circuit=circuit, courses=Courses(circuit, crew), ordering=ordering)
+
+
+def _key(candidate: Candidate) -> StepKey:
+    decision = candidate.decision
+    return decision.component, decision.policy, candidate.case.alternative.playbook
 
 
 def _needing_repair(scene: Scene) -> dict[NodeId, Level]:

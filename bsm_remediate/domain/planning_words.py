@@ -9,6 +9,7 @@ from bsm_remediate.domain.case import Scene
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.ordering.circuit import Var
 from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.planner import WORTH_CHANGING, Ordering
 from bsm_remediate.domain.ordering.purpose import Purpose
 
 _MOST_COMPARED = 12
@@ -89,3 +90,13 @@ class Wording:
             goal.weight(services[node].function) for one in purpose.valued for node in self._services.get(one, ())
         }
         return amount if weights <= {1.0} else f"{amount} weighted by goal {goal.name}"
+
+
+def kept_words(ordering: Ordering) -> str:
+    """Why the standing order stays though a better one was found."""
+    if not ordering.would_save:
+        return ""
+    return (
+        f"the order stands as it was announced: another would save {ordering.would_save:,.2f} of"
+        f" {ordering.loss:,.2f}, less than {WORTH_CHANGING:.0%}"
+    )

@@ -71,3 +71,5 @@ class Situation:
     """`--assume auto`: shadow policies count as this mode."""
     stated: Mapping[NodeId, State] = field(default_factory=dict)
     """Own states given outright (`what-if`), beside those from alerts."""
+    standing_order: tuple[tuple[NodeId | None, PolicyId | None, str], ...] = ()
+    """The steps of the plan before, in their order: it stays unless another is clearly better (`StepKey`)."""

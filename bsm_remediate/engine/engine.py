@@ -271,6 +271,7 @@ class Engine:
             max_mode=self._options.max_mode,
             suppressed=self._monitoring.suppressed_now(self._picture),
             doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
+            standing_order=tuple(step.key for step in self.evaluation.plan.steps) if self.evaluation else (),
         )
         known = with_history(situation, self._store)
         goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL

@@ -324,6 +324,7 @@ def situation(
     executors: int | None = None,
     max_mode: Mode = Mode.AUTO,
     assume: Mode | None = None,
+    standing_order: Iterable[tuple[NodeId, PolicyId, str]] = (),
 ) -> Situation:
     """These alerts fire at `at`, and nothing else is the case unless said so."""
     return Situation(
@@ -340,4 +341,5 @@ def situation(
         executors=executors,
         max_mode=max_mode,
         assume=assume,
+        standing_order=tuple(standing_order),
     )

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.policy import Evidence, Mode, Policy, Scope
 from bsm_remediate.domain.run import RunState
@@ -57,6 +58,31 @@ def test_the_dearer_of_two_alike_is_restored_first_and_every_second_counts() -> 
     )
     assert made.steps[0].flips == "the next comes first once this takes over 200 s of work or stops under 60.00 EUR/min"
     assert made.unrestored_loss_per_minute == 0
+
+
+def test_the_announced_order_stands_unless_another_saves_more_than_a_hundredth() -> None:
+    def planned(loss: float) -> Plan:
+        return plan(
+            situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=1, standing_order=announced),
+            *(component("a"), component("b"), service("x", requires=["a"]), service("y", requires=["b"], loss=loss)),
+        )
+
+    announced = tuple((NodeId(one), PolicyId("restart"), "restart.yml") for one in "ab")
+    little, much = planned(61), planned(90)
+    assert order(little) == ["a", "b"]
+    assert little.kept == ("the order stands as it was announced: another would save 0.33 of 60.67, less than 1%")
+    assert order(much) == ["b", "a"]
+    assert not much.kept
+
+
+def test_a_new_failure_finds_its_place_in_the_announced_order() -> None:
+    names = "abcdefg"
+    alerts = [alert("Down", instance=one) for one in names]
+    parts = [component(one) for one in names]
+    sold = [service(f"s{one}", requires=[one], loss=600 if one == "d" else 60) for one in names]
+    announced = tuple((NodeId(one), PolicyId("restart"), "restart.yml") for one in "gfecba")
+    made = plan(situation(*alerts, executors=1, standing_order=announced), *parts, *sold)
+    assert "".join(order(made)) == "dgfecba"
 
 
 def test_the_goal_decides_the_order_and_money_stays_money() -> None:

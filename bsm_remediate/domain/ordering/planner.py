@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from bsm_remediate.domain.ordering.bound import lower_bound
@@ -30,6 +30,11 @@ _SMALL = 200
 _MOST_MEMBERS = 100_000
 """Jobs that services need, summed over services, up to which the marginal greedy order takes less than 50 ms."""
 
+_MOST_PLACES = 400
+"""New jobs times places that are tried for them in a standing order."""
+WORTH_CHANGING = 0.01
+"""Part of the remaining loss that a new order must save to replace the standing one."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ordering:
@@ -41,12 +46,44 @@ class Ordering:
     lower_bound: float
     is_proven: bool
     """Whether no order of these jobs loses less, as the executors take them."""
+    would_save: float = 0.0
+    """What a better order that was found would save: too little to change the standing one."""
 
 
 def best_order(circuit: Circuit, crew: Crew, *, standing: Sequence[Var] = (), effort: float = 1.0) -> Ordering:
-    """The best order found. `standing`: the order that was in force, tried among the others. `effort` scales the
-    search; 0 leaves it out. Work is counted, never time: the same input gives the same order.
+    """The best order found. `effort` scales the search; 0 leaves it out. Work is counted, never time: the same input
+    gives the same order.
+
+    `standing` is the order that was in force, as far as its jobs are still there. It is among those that are tried, and
+    it stays unless a better one saves more than a hundredth: people and hosts prepare for what was announced.
     """
+    found = _searched(circuit, crew, standing, effort)
+    if not standing or found.order[: len(standing)] == tuple(standing):
+        return found
+    loss, kept = _woven(Courses(circuit, crew), standing, found.order)
+    if loss - found.loss > WORTH_CHANGING * found.loss:
+        return found
+    is_as_good = loss <= found.loss * (1 + 1e-9)
+    return replace(
+        found, order=kept, loss=loss, is_proven=found.is_proven and is_as_good, would_save=max(loss - found.loss, 0.0)
+    )
+
+
+def _woven(courses: Courses, standing: Sequence[Var], order: Sequence[Var]) -> tuple[float, tuple[Var, ...]]:
+    """`standing` with each further job of `order` at its best place, where there are few; else behind."""
+    woven = list(standing)
+    new = [job for job in order if job not in set(standing)]
+    if len(new) * len(order) > _MOST_PLACES:
+        woven += new
+    else:
+        for job in new:
+            places = range(len(woven), -1, -1)  # of equal ones the last: what stands stays first
+            _, place = min((courses.loss([*woven[:one], job, *woven[one:]]), -one) for one in places)
+            woven.insert(-place, job)
+    return courses.loss(woven), tuple(woven)
+
+
+def _searched(circuit: Circuit, crew: Crew, standing: Sequence[Var], effort: float) -> Ordering:
     courses = Courses(circuit, crew)
     if len(circuit.jobs) <= _FEW:
         least, first = min((courses.loss(one), one) for one in permutations(range(len(circuit.jobs))))
