@@ -44,6 +44,7 @@ Examples:
 @click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @click.option("--executors", type=click.IntRange(1, 256), help="Playbooks at once (default: the bundle's).")
 @click.option("--assume", type=click.Choice(["approve", "auto"]), help="Show shadow policies as if they had that mode.")
+@click.option("--exact", is_flag=True, help="Prove the order best, or say how far from it; may take some ten seconds.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Save the plan for `apply`.")
 @click.option("--exit-code", is_flag=True, help="Exit with 10 when there are steps.")
 @output_option
@@ -56,6 +57,7 @@ def command(
     goal: str,
     executors: int | None,
     assume: str | None,
+    exact: bool,
     out: Path | None,
     exit_code: bool,
     output: str,
@@ -76,6 +78,7 @@ def command(
         goal=goal,
         executors=executors,
         assume=Mode[assume.upper()] if assume else None,
+        exact=exact,
     )
     considered: tuple[str, ...] = ("alerts", "bundle")
     if deployment.database is not None:
@@ -98,7 +101,8 @@ def show_plan(console: Console, evaluation: Evaluation, bundle: Bundle) -> None:
     if plan.steps:
         console.print(_steps_table("", plan.steps))
         money = f"{plan.expected_money:,.2f} {bundle.currency}"
-        console.print(f"Expected loss until all that is restored: {money}; at most {plan.gap:.1%} above the best order")
+        best = "no order loses less" if plan.is_proven else f"at most {plan.gap:.1%} above the best order"
+        console.print(f"Expected loss until all that is restored: {money}; {best}")
         if plan.kept:
             console.print(plan.kept[:1].upper() + plan.kept[1:])
     else:

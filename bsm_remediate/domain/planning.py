@@ -14,7 +14,8 @@ from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit
 from bsm_remediate.domain.ordering.course import NEVER, Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
-from bsm_remediate.domain.ordering.planner import Ordering, best_order
+from bsm_remediate.domain.ordering.order import Ordering
+from bsm_remediate.domain.ordering.planner import best_order, proven_order
 from bsm_remediate.domain.ordering.purpose import purposes
 from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.plan import Plan, Step, StepKey
@@ -23,6 +24,8 @@ from bsm_remediate.domain.policy import Scope
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
 _LEAST_CHANCE = 0.01
+_LOOKS_OF_EXACT = 30_000
+"""Some ten seconds."""
 _LEAST_WORK_S = 1.0
 """No repair counts as shorter, so that a duration of zero doesn't divide."""
 
@@ -86,6 +89,8 @@ def _ordered(scene: Scene, planned: Sequence[Candidate], crew: Crew, *, effort: 
     number_of = {_key(one): number for number, one in enumerate(planned)}
     standing = [number_of[key] for key in scene.situation.standing_order if key in number_of]
     ordering = best_order(circuit, crew, standing=standing, effort=effort)
+    if effort and scene.situation.exact:
+        ordering = proven_order(circuit, crew, ordering, looks=_LOOKS_OF_EXACT)
     return _Ordered(circuit=circuit, courses=Courses(circuit, crew), ordering=ordering)
 
 

@@ -9,7 +9,8 @@ from bsm_remediate.domain.case import Scene
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.ordering.circuit import Var
 from bsm_remediate.domain.ordering.course import Courses
-from bsm_remediate.domain.ordering.planner import WORTH_CHANGING, Ordering
+from bsm_remediate.domain.ordering.order import Ordering
+from bsm_remediate.domain.ordering.planner import WORTH_CHANGING
 from bsm_remediate.domain.ordering.purpose import Purpose
 
 _MOST_COMPARED = 12

@@ -73,3 +73,5 @@ class Situation:
     """Own states given outright (`what-if`), beside those from alerts."""
     standing_order: tuple[tuple[NodeId | None, PolicyId | None, str], ...] = ()
     """The steps of the plan before, in their order: it stays unless another is clearly better (`StepKey`)."""
+    exact: bool = False
+    """Whether to prove the order the best one, which may take seconds (`plan --exact`)."""

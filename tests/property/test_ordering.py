@@ -17,9 +17,12 @@ from bsm_remediate.domain.ordering.bound import lower_bound
 from bsm_remediate.domain.ordering.circuit import Circuit
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
-from bsm_remediate.domain.ordering.planner import best_order
+from bsm_remediate.domain.ordering.order import Ordering
+from bsm_remediate.domain.ordering.planner import best_order, proven_order
 from bsm_remediate.domain.ordering.reduction import Found, SmallOutage, reduced
 from bsm_remediate.domain.ordering.search import improved
+from bsm_remediate.domain.ordering.together import Together
+from bsm_remediate.domain.ordering.ways import ways_of
 from bsm_remediate.domain.ordering.wide import WideOutage, compiled, keep, reduce
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Component, Service, ServiceMap
@@ -197,6 +200,41 @@ def test_the_best_order_there_is_lies_between_the_bound_and_the_plan(outage: Out
     assert found.loss >= least - 1e-6
     if found.is_proven:
         assert found.loss <= least + 1e-6 or any(not job.locks for job in outage.jobs)
+
+
+@MODERATELY
+@given(outages())
+def test_the_exact_mode_finds_the_best_order_there_is(outage: Outage) -> None:
+    circuit, crew = outage.circuit, outage.crew
+    courses = Courses(circuit, crew)
+    least = min(courses.loss(order) for order in permutations(range(len(outage.jobs))))
+    worst = tuple(range(len(outage.jobs)))
+    to_beat = Ordering(order=worst, loss=courses.loss(worst), lower_bound=0.0, is_proven=False)
+    found = proven_order(circuit, crew, to_beat, looks=10_000)
+    assert isclose(found.loss, least, abs_tol=1e-6)
+    assert found.is_proven or not circuit.valued
+    few = proven_order(circuit, crew, to_beat, looks=1)
+    assert few.lower_bound <= least + 1e-6
+    assert few.loss >= least - 1e-6
+    ways = ways_of(circuit)
+    assert ways is not None
+    both = [Together(circuit, crew, one).improved(to_beat, 10_000).loss for one in (ways, None)]
+    assert all(isclose(one, least, abs_tol=1e-6) for one in both)
+
+
+@MODERATELY
+@given(outages(), st.randoms(use_true_random=False))
+def test_the_announced_order_gives_way_only_to_one_that_is_clearly_better(outage: Outage, chance: object) -> None:
+    circuit, crew = outage.circuit, outage.crew
+    courses = Courses(circuit, crew)
+    standing = list(range(len(outage.jobs)))
+    chance.shuffle(standing)  # type: ignore[attr-defined]
+    found = best_order(circuit, crew, standing=standing)
+    free = best_order(circuit, crew)
+    assert sorted(found.order) == sorted(standing)
+    assert found.loss <= free.loss * 1.01 + 1e-6
+    if courses.loss(standing) <= free.loss * 1.0099:
+        assert list(found.order) == standing
 
 
 @MODERATELY

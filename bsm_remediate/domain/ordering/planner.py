@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 
 from bsm_remediate.domain.ordering.bound import lower_bound
@@ -12,14 +12,21 @@ from bsm_remediate.domain.ordering.circuit import Circuit, Var
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.greedy import TASTES, greedy
 from bsm_remediate.domain.ordering.job import Crew
+from bsm_remediate.domain.ordering.one_by_one import OneByOne
+from bsm_remediate.domain.ordering.order import Ordering
 from bsm_remediate.domain.ordering.search import improved
 from bsm_remediate.domain.ordering.sidney import charges, in_pieces
+from bsm_remediate.domain.ordering.together import Together
+from bsm_remediate.domain.ordering.ways import ways_of
 
 _FEW = 5
 """Up to so many jobs all orders are tried."""
 _WORK_OF_A_SEARCH = 100_000
 """Gates and jobs that a search looks at, all orders together: some 30 ms."""
 _MOST_LOOKS = 3_000
+_PROVEN = 40
+"""Up to so many jobs the best order for one executor is looked for: proven, it is one; else it is a good start."""
+_LOOKS_OF_A_PROOF = 1_000
 _FEWEST_LOOKS = 100
 """With fewer a search finds nothing: large outages are planned by rule."""
 _RESTARTS = 4
@@ -34,20 +41,6 @@ _MOST_PLACES = 400
 """New jobs times places that are tried for them in a standing order."""
 WORTH_CHANGING = 0.01
 """Part of the remaining loss that a new order must save to replace the standing one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ordering:
-    """The jobs of a circuit in the order in which they should start."""
-
-    order: tuple[Var, ...]
-    loss: float
-    """Weighted, until everything that jobs bring back is back."""
-    lower_bound: float
-    is_proven: bool
-    """Whether no order of these jobs loses less, as the executors take them."""
-    would_save: float = 0.0
-    """What a better order that was found would save: too little to change the standing one."""
 
 
 def best_order(circuit: Circuit, crew: Crew, *, standing: Sequence[Var] = (), effort: float = 1.0) -> Ordering:
@@ -83,6 +76,22 @@ def _woven(courses: Courses, standing: Sequence[Var], order: Sequence[Var]) -> t
     return courses.loss(woven), tuple(woven)
 
 
+def proven_order(circuit: Circuit, crew: Crew, found: Ordering, *, looks: int) -> Ordering:
+    """The exact mode: the best order of all, proven, if at most `looks` states have to be looked at. `found` is what is
+    to be beaten; where they don't suffice the best that came up, with the bound that they proved.
+    """
+    if found.is_proven or not circuit.valued:
+        return found
+    ways = ways_of(circuit)
+    if ways is not None and _is_one_by_one(circuit, crew):
+        return OneByOne(circuit, crew, ways).improved(found, looks)
+    return Together(circuit, crew, ways).improved(found, looks)
+
+
+def _is_one_by_one(circuit: Circuit, crew: Crew) -> bool:
+    return len(crew.executors) == 1 and not crew.locked and not circuit.under_way
+
+
 def _searched(circuit: Circuit, crew: Crew, standing: Sequence[Var], effort: float) -> Ordering:
     courses = Courses(circuit, crew)
     if len(circuit.jobs) <= _FEW:
@@ -90,15 +99,41 @@ def _searched(circuit: Circuit, crew: Crew, standing: Sequence[Var], effort: flo
         return Ordering(order=first, loss=least, lower_bound=least, is_proven=True)
     starts = _Starts(courses, len(crew.executors)).found(effort, standing)
     least, best = starts[0]
+    found = Ordering(order=tuple(best), loss=least, lower_bound=min(lower_bound(circuit, crew), least), is_proven=False)
+    if effort and len(circuit.jobs) <= _PROVEN:
+        found = _one_by_one(courses, crew, found, looks=int(effort * _LOOKS_OF_A_PROOF))
+        if found.is_proven:
+            return found
+        starts.insert(0, (found.loss, list(found.order)))
     looks = min(int(effort * _WORK_OF_A_SEARCH / (len(circuit.jobs) + len(circuit.gates))), _MOST_LOOKS)
     for seed in range(_RESTARTS if looks >= _FEWEST_LOOKS else 0):
         # By turns on from the best, and from another start, which may lie in a deeper basin.
-        start = best if seed % 2 == 0 else starts[min(seed, len(starts) - 1)][1]
+        start = found.order if seed % 2 == 0 else starts[min(seed, len(starts) - 1)][1]
         order, loss = improved(courses, start, looks=looks // _RESTARTS, seed=seed)
-        if loss < least:
-            best, least = order, loss
-    bound = min(lower_bound(circuit, crew), least)
-    return Ordering(order=tuple(best), loss=least, lower_bound=bound, is_proven=bound >= least * (1 - 1e-9))
+        if loss < found.loss:
+            found = replace(found, order=tuple(order), loss=loss)
+    return replace(found, is_proven=found.lower_bound >= found.loss * (1 - 1e-9))
+
+
+def _one_by_one(courses: Courses, crew: Crew, found: Ordering, *, looks: int) -> Ordering:
+    """`found`, or the best order for one executor that nothing holds up, if that is better for this crew."""
+    circuit = courses.circuit
+    ways = ways_of(circuit)
+    if ways is None:
+        return found
+    if _is_one_by_one(circuit, crew):
+        return OneByOne(circuit, crew, ways).improved(found, looks)
+    alone = Crew(executors={0: min(crew.executors.values())})
+    to_beat = replace(found, loss=Courses(circuit, alone).loss(found.order), lower_bound=0.0)
+    best = OneByOne(circuit, alone, ways).improved(to_beat, looks)
+    loss = courses.loss(best.order)
+    if loss < found.loss:
+        found = replace(found, order=best.order, loss=loss)
+    is_straight = all(curve.is_straight for _, curve in circuit.valued)
+    if best.is_proven and is_straight and not circuit.under_way and not any(crew.executors.values()):
+        # One executor that works as fast as all of them together can imitate them.
+        return replace(found, lower_bound=min(max(found.lower_bound, best.loss / len(crew.executors)), found.loss))
+    return found
 
 
 class _Starts:
