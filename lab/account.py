@@ -14,7 +14,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import full_rate
 from bsm_remediate.domain.loss_curve import LossCurve
-from bsm_remediate.domain.ordering.circuit import reduced
+from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Worth
 from bsm_remediate.domain.rollup import RollUp
