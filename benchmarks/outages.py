@@ -42,11 +42,8 @@ class Outage:
         worth = {}
         for service in self.rollup.service_map.services.values():
             if level := levels.get(service.id, 0):
-                rate = service.loss_per_minute.default / 60
-                degraded = rate * service.degraded
-                worth[service.id] = Worth(
-                    down=LossCurve(rate - degraded if level == 2 else 0.0), degraded=LossCurve(degraded)
-                )
+                full = LossCurve(service.loss_per_minute.default / 60)
+                worth[service.id] = Worth(full=full, degraded=service.degraded, is_down=level == 2)
         return reduced(self.rollup, own=own, jobs=self.jobs, under_way={}, worth=worth)
 
 

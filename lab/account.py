@@ -12,11 +12,11 @@ from math import factorial
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.loss import full_rate
+from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.loss_curve import LossCurve
-from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Worth
+from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.rollup import RollUp
 
 _MOST_ORDERS = factorial(6)
@@ -55,7 +55,7 @@ class Account:
             own=dict.fromkeys((NodeId(one) for one in order), 2),
             jobs=jobs,
             under_way={},
-            worth=dict.fromkeys(services, Worth(down=LossCurve(1.0), degraded=LossCurve(0.0))),
+            worth=dict.fromkeys(services, Worth(full=LossCurve(1.0), degraded=0.0, is_down=True)),
         )
         crew = Crew(executors=dict.fromkeys(range(self.bundle.settings.executors), self.lag_s))
         courses = Courses(circuit, crew)
@@ -66,8 +66,8 @@ class Account:
 
     def loss(self, outages: Mapping[str, float]) -> dict[str, float]:
         """Money for `outages` in seconds, at the rates of now."""
-        services, calendars = self.bundle.service_map.services, self.bundle.calendars
-        return {one: full_rate(services[NodeId(one)], calendars, self.at) * s / 60 for one, s in outages.items()}
+        services, prices = self.bundle.service_map.services, Prices(self.bundle.calendars, self.at)
+        return {one: prices.full(services[NodeId(one)]) * s / 60 for one, s in outages.items()}
 
     @property
     def is_weighted(self) -> bool:

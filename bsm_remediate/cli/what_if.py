@@ -16,6 +16,7 @@ from bsm_remediate.cli.output import emit, output_option
 from bsm_remediate.cli.tables import plain, simple_table, state_text
 from bsm_remediate.domain.assessment import assess
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
+from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import State
 from bsm_remediate.errors import WrongUsage
@@ -46,7 +47,9 @@ def command(
     bundle = deployment.load_bundle()
     known_goal(bundle, goal)
     own = _stated(bundle, down, degraded, states)
-    impact = assess(bundle, RollUp(bundle.service_map), own=own, signals={}, at=moment, goal=goal)
+    impact = assess(
+        bundle, RollUp(bundle.service_map), own=own, signals={}, prices=Prices(bundle.calendars, moment), goal=goal
+    )
     emit(document(bundle, impact), output, table=lambda console: _show(console, bundle, impact))
 
 

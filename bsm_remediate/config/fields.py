@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
@@ -147,6 +147,16 @@ def _day(value: object) -> date:
         raise ValueError(f"{shown(value)} is no date like 2026-01-05") from None
 
 
+def _local_time(value: object) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{shown(value)} is no time like 2026-01-30T08:00") from None
+    if found.tzinfo is not None:
+        raise ValueError(f"{shown(value)} names an offset; the calendar's time zone says it")
+    return found
+
+
 def _schema(kind: str, *, examples: list[Any], pattern: str | None = None) -> WithJsonSchema:
     written: dict[str, Any] = {"type": kind, "examples": examples}
     if pattern is not None:
@@ -179,6 +189,10 @@ Hours = Annotated[
     PlainValidator(_hours),
     WithJsonSchema({"type": ["string", "array"], "examples": ["08:00-18:00"]}),
 ]
+ClockTime = Annotated[
+    time, PlainValidator(lambda value: parse_clock(str(value))), _schema("string", examples=["05:00"])
+]
+LocalTime = Annotated[datetime, PlainValidator(_local_time), _schema("string", examples=["2026-01-30T08:00"])]
 Day = Annotated[date, PlainValidator(_day), _schema("string", examples=["2026-01-05"])]
 StateName = Literal["ok", "degraded", "down"]
 ModeName = Literal["off", "shadow", "approve", "auto"]

@@ -12,10 +12,11 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+from bsm_remediate.config.calendars import CalendarReader
 from bsm_remediate.config.draft import Draft, Entry, Model
 from bsm_remediate.config.fields import read_id
 from bsm_remediate.config.model import TIERS, MapReader
-from bsm_remediate.config.organisation import read_calendars, read_goals, read_teams
+from bsm_remediate.config.organisation import read_goals, read_teams
 from bsm_remediate.config.policies import PolicyReader
 from bsm_remediate.config.reader import Document, Place, bundle_files, read
 from bsm_remediate.config.schema import (
@@ -94,6 +95,7 @@ def _load(
         draft.add(Place(file=str(policies)).error("empty-bundle", "there is nothing in it", "see `init`"))
     return _built(
         draft,
+        folder=policies if policies.is_dir() else policies.parent,
         digest=Digest(f"sha256:{digest.hexdigest()}"),
         git_commit=_git_commit(policies) if scrutinise else None,
         inventory=inventory,
@@ -125,6 +127,12 @@ def _with_playbooks(digest: Digest, policies: Iterable[Policy], playbooks: Path 
     for name in sorted(names):
         whole.update(f"\0{name}\0{_contents(playbooks / name)}".encode())
     return Digest(f"sha256:{whole.hexdigest()}")
+
+
+def _with_files(digest: Digest, files: Iterable[Path]) -> Digest:
+    """`digest` over further files that the bundle names."""
+    named = sorted({(file.name, _contents(file)) for file in files})
+    return Digest(f"sha256:{sha256(f'{digest} {named}'.encode()).hexdigest()}") if named else digest
 
 
 def _contents(file: Path) -> str:
@@ -178,6 +186,7 @@ def _take_named(document: Document, draft: Draft, section: str, value: object) -
 def _built(
     draft: Draft,
     *,
+    folder: Path,
     digest: Digest,
     git_commit: str | None,
     inventory: Callable[[], Inventory] | None,
@@ -186,7 +195,8 @@ def _built(
 ) -> Loaded:
     settings = _section(draft, "settings", SettingsSection)
     defaults = _section(draft, "defaults", DefaultsSection)
-    calendars = read_calendars(draft)
+    calendar_reader = CalendarReader(draft, folder)
+    calendars = calendar_reader.read()
     tiers = {**TIERS, **settings.tiers}
     map_reader = MapReader(
         draft=draft, inventory=inventory, check_hosts=scrutinise and inventory is not None, tiers=tiers
@@ -209,7 +219,7 @@ def _built(
     if any(one.severity is Severity.ERROR for one in found):
         return Loaded(bundle=None, findings=found)
     bundle = Bundle(
-        digest=_with_playbooks(digest, bundle_policies.values(), playbooks),
+        digest=_with_playbooks(_with_files(digest, calendar_reader.files), bundle_policies.values(), playbooks),
         git_commit=git_commit,
         currency=currency,
         service_map=service_map,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
+from bsm_remediate.config.calendars import read_zone
 from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.fields import money_per_minute
 from bsm_remediate.config.formulas import FormulaReader
@@ -15,7 +17,7 @@ from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.rollup import RollUp
-from bsm_remediate.domain.service_map import Component, LossRates, Service, ServiceMap
+from bsm_remediate.domain.service_map import Component, Deadline, LossRates, Service, ServiceMap
 from bsm_remediate.errors import InventoryUnreadable
 
 TIERS: Mapping[str, float] = {"critical": 1000.0, "high": 100.0, "medium": 10.0, "low": 1.0}
@@ -189,6 +191,9 @@ class MapReader:
             owner=section.owner,
             loss_per_minute=loss,
             degraded=section.degraded,
+            grace=section.grace,
+            per_outage=section.per_outage,
+            deadline=self._deadline(section, entry),
             availability=section.objective.availability if section.objective is not None else None,
             requires=gate,
         )
@@ -204,6 +209,17 @@ class MapReader:
             draft=self.draft, entry=entry, nodes=nodes, sets=self.sets, placeholder=host, names=names
         )
         return reader.read(written, "requires")  # type: ignore[arg-type]
+
+    def _deadline(self, section: ServiceSection, entry: Entry) -> Deadline | None:
+        if section.deadline is None:
+            return None
+        zone = read_zone(self.draft, entry, section.deadline.timezone, "deadline")
+        if zone is None:
+            return None
+        if section.deadline.needs >= timedelta(days=1):
+            place = entry.place("deadline", "needs")
+            self.draft.add(place.error("bad-value", "what is due each day can't need a day or more"))
+        return Deadline(by=section.deadline.by, needs=section.deadline.needs, timezone=zone)
 
     def _loss(self, section: ServiceSection, entry: Entry) -> LossRates | None:
         written = entry.value if isinstance(entry.value, dict) else {}

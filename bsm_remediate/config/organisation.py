@@ -1,43 +1,13 @@
-"""Goals, calendars and teams: from their sections to domain values."""
+"""Goals and teams: from their sections to domain values."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from bsm_remediate.config.draft import Draft, nearest
-from bsm_remediate.config.schema import CalendarSection, GoalSection, TeamSection
+from bsm_remediate.config.draft import Draft
+from bsm_remediate.config.schema import GoalSection, TeamSection
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, OnCall, Team
-from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.service_map import ServiceMap
-
-
-def read_calendars(draft: Draft) -> dict[str, Calendar]:
-    """The calendars, with findings for what is wrong with them."""
-    calendars = {}
-    for name, entry in draft.entries("calendars"):
-        section = draft.validated(CalendarSection, entry)
-        if section is None:
-            continue
-        zone = _zone(section.timezone)
-        if zone is None:
-            hint = nearest(section.timezone, available_timezones()) or "names are like Europe/Berlin"
-            message = f"there is no time zone '{section.timezone}'"
-            draft.add(entry.place("timezone").error("bad-timezone", message, hint))
-        else:
-            hours = tuple(
-                WeeklyHours(weekdays=section.weekdays, since=since, until=until, timezone=zone)
-                for since, until in section.hours
-            )
-            calendars[name] = Calendar(name=name, hours=hours)
-    return calendars
-
-
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def read_goals(draft: Draft, service_map: ServiceMap) -> dict[str, Goal]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bsm_remediate.config.fields import (
+    ClockTime,
     Day,
     Duration,
     HostName,
     Hours,
     Id,
+    LocalTime,
     ModeName,
     Money,
     RateText,
@@ -27,12 +30,6 @@ LATER: dict[str, str] = {
     "metric": "metric policies",
     "rebalance": "rebalancing",
     "promql": "checks by PromQL",
-    "ics": "iCalendar files",
-    "rrule": "recurrence rules",
-    "holidays": "public holidays",
-    "deadline": "deadlines",
-    "grace": "grace times",
-    "per_outage": "a price per outage",
     "breaker": "breakers",
     "canary": "canaries",
     "freeze": "change freezes",
@@ -61,6 +58,14 @@ class ObjectiveSection(_Section):
     window: SomeTime | None = Field(default=None, description="Over which time.")
 
 
+class DeadlineSection(_Section):
+    """Work that must be done each day by a certain time."""
+
+    by: ClockTime = Field(description="Like 05:00.")
+    needs: SomeTime = Field(description="How long the work takes.")
+    timezone: Text = Field(default="UTC", description="Whose clock that is.")
+
+
 class ServiceSection(_Section):
     """Something that the business values."""
 
@@ -72,6 +77,13 @@ class ServiceSection(_Section):
     )
     tier: Text | None = Field(default=None, description="Instead of money: critical, high, medium or low.")
     degraded: Share = Field(default=0.5, description="Share of the loss while degraded.")
+    grace: Duration = Field(default=timedelta(0), description="An outage shorter than that costs nothing.")
+    per_outage: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="Money once for each outage that outlasts the grace."
+    )
+    deadline: DeadlineSection | None = Field(
+        default=None, description="Daily work: an outage costs only once the rest no longer fits."
+    )
     objective: ObjectiveSection | None = Field(default=None, description="What was promised.")
     requires: Any = Field(description="Formula over components, sets and services.")
 
@@ -115,11 +127,19 @@ class GoalSection(_Section):
 
 
 class CalendarSection(_Section):
-    """Weekly hours."""
+    """When something is in force: exactly one of `hours`, `ics`, `rrule` and `holidays`."""
 
-    timezone: Text = Field(description="A zone like Europe/Berlin.")
-    weekdays: Weekdays = Field(default=frozenset(range(7)), description="Days on which the hours begin.")
-    hours: Hours = Field(description="One range or several, like 08:00-18:00.")
+    timezone: Text | None = Field(default=None, description="A zone like Europe/Berlin; `hours` need one, else UTC.")
+    weekdays: Weekdays | None = Field(default=None, description="Days on which `hours` begin (default: all).")
+    hours: Hours | None = Field(default=None, description="One range or several, like 08:00-18:00.")
+    ics: Text | None = Field(default=None, description="An iCalendar file in the folder of policies; its events count.")
+    rrule: Text | None = Field(default=None, description="A recurrence rule of RFC 5545, like FREQ=MONTHLY;BYDAY=-1FR.")
+    start: LocalTime | None = Field(default=None, description="When the first of `rrule` begins, in that time zone.")
+    duration: SomeTime | None = Field(default=None, description="How long each of `rrule` lasts.")
+    holidays: Text | None = Field(default=None, description="Public holidays of a country, like DE, or a part, DE-BY.")
+    exceptions: list[Id] = Field(
+        default_factory=list, alias="except", description="Calendars: while one is in force, this one isn't."
+    )
 
 
 class OnCallSection(_Section):

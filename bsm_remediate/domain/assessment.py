@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bsm_remediate.domain.blame import Blame
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.causes import Failing, root_causes, symptoms
+from bsm_remediate.domain.cause_ranking import root_causes
+from bsm_remediate.domain.causes import Failing, symptoms
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.impact import Impact, RootCause, ServiceImpact
-from bsm_remediate.domain.loss import full_rate, share
+from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.rollup import RollUp
+from bsm_remediate.domain.service_map import Service
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State
 
@@ -22,10 +25,10 @@ def assess(
     *,
     own: Mapping[NodeId, State],
     signals: Mapping[NodeId, Sequence[Signal]],
-    at: datetime,
+    prices: Prices,
     goal: str,
 ) -> Impact:
-    """States, loss, causes and symptoms at `at` (aware) under `goal`.
+    """States, loss, causes and symptoms at `prices` under `goal`.
 
     `own` holds the states that are not ok: own ones of components, reported ones of services. `at_risk` is worked out
     for the services that depend on something that isn't ok; an untouched service has the risk that it always has,
@@ -35,17 +38,20 @@ def assess(
     states = rollup.states(failing_own)
     touched = [node for node in rollup.cone(failing_own) if node in bundle.service_map.services]
     risks = rollup.single_failures(touched, failing_own) if touched else {}
-    services = {
-        service: _service_impact(bundle, service, states.get(service, State.OK), at=at, goal=goal)
-        for service in sorted(touched)
-        if service in states or service in risks
-    }
+    blame = rollup.blame(failing_own)
+    services = {}
+    for node in sorted(touched):
+        if node in states or node in risks:
+            service = bundle.service_map.services[node]
+            since = _outage_since(node, blame, signals) if node in states and service.costs_by_onset else None
+            weight = bundle.goals[goal].weight(service.function)
+            services[node] = _service_impact(service, states.get(node, State.OK), prices, since, weight)
     failing = Failing(
         own=failing_own,
         states=states,
         signals=signals,
         loss={node: one.weighted_loss_per_minute for node, one in services.items() if one.state is not State.OK},
-        blame=rollup.blame(failing_own),
+        blame=blame,
     )
     symptomatic = symptoms(rollup, failing)
     causes = root_causes(rollup, failing, symptomatic, skew=bundle.settings.skew)
@@ -66,25 +72,32 @@ def assess(
     )
 
 
-def _service_impact(bundle: Bundle, node: NodeId, state: State, *, at: datetime, goal: str) -> ServiceImpact:
-    service = bundle.service_map.services[node]
-    full = full_rate(service, bundle.calendars, at)
+def _outage_since(node: NodeId, blame: Blame, signals: Mapping[NodeId, Sequence[Signal]]) -> datetime | None:
+    """When the first of what makes `node` fail began to signal."""
+    makers = {node, *blame.get(node, ())}
+    return min((signal.since for maker in makers for signal in signals.get(maker, ())), default=None)
+
+
+def _service_impact(
+    service: Service, state: State, prices: Prices, since: datetime | None, weight: float
+) -> ServiceImpact:
+    full = prices.now(service, since=since)
     now = full * share(service, state)
-    weight = bundle.goals[goal].weight(service.function)
     return ServiceImpact(
-        service=node,
+        service=service.id,
         state=state,
         loss_per_minute=now,
         weighted_loss_per_minute=now * weight,
         loss_range=(0.0, full) if state is State.UNKNOWN else (now, now),
+        since=since,
     )
 
 
 def _named_causes(causes: Sequence[RootCause]) -> dict[NodeId, tuple[NodeId, ...]]:
-    """What fails → its causes, likeliest first; suspects only where nothing else explains it."""
+    """What fails → its causes, likeliest first; suspects only where nothing else explains it, symptoms never."""
     named: dict[NodeId, list[NodeId]] = {}
-    for cause in causes:
-        for node in cause.explains:
+    for cause in sorted(causes, key=lambda cause: cause.suspect):
+        for node in () if cause.symptom else cause.explains:
             if not (cause.suspect and named.get(node)):
                 named.setdefault(node, []).append(cause.component)
     return {node: tuple(found) for node, found in named.items()}

@@ -12,6 +12,7 @@ from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.episode import Episode
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
+from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.policy import Alternative, Mode, Policy, Scope
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run, RunState
@@ -29,6 +30,7 @@ class Scene:
     rollup: RollUp
     situation: Situation
     impact: Impact
+    prices: Prices
     episodes: Mapping[tuple[NodeId, PolicyId], Episode]
     storm: str
     """What the storm brake saw, for people; empty while there is no storm."""

@@ -17,7 +17,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.classify import Classifier, Reading
 from bsm_remediate.domain.gap import Gap, gaps_of
 from bsm_remediate.domain.ids import Fingerprint, NodeId
-from bsm_remediate.domain.loss import full_rate
+from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.policy import Mode, Policy
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import SEVERITY_STATE, State
@@ -101,7 +101,8 @@ class Coverage:
 def measure(bundle: Bundle, alerts: Iterable[Alert], rules: Iterable[AlertRule], *, at: datetime) -> Coverage:
     """The coverage of `alerts` and `rules` by `bundle`, at the prices of `at` (aware)."""
     classifier, rollup = Classifier(bundle), RollUp(bundle.service_map)
-    rates = {node: full_rate(one, bundle.calendars, at) for node, one in bundle.service_map.services.items()}
+    prices = Prices(bundle.calendars, at)
+    rates = {node: prices.full(one) for node, one in bundle.service_map.services.items()}
     cones: dict[NodeId, tuple[NodeId, ...]] = {}
 
     def standing_on(node: NodeId) -> tuple[NodeId, ...]:

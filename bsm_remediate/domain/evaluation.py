@@ -23,6 +23,7 @@ from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.guard import decide
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
+from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
@@ -76,8 +77,9 @@ class Evaluator:
         episodes = latest_episodes(situation.runs)
         own = self._own_states(heard, situation, episodes)
         signals = {node: one.signals for node, one in heard.items()}
-        impact = assess(self.bundle, self.rollup, own=own, signals=signals, at=situation.at, goal=situation.goal)
-        scene = self._scene(situation, impact, episodes, heard.values())
+        prices = Prices(self.bundle.calendars, situation.at)
+        impact = assess(self.bundle, self.rollup, own=own, signals=signals, prices=prices, goal=situation.goal)
+        scene = self._scene(situation, impact, prices, episodes, heard.values())
         candidates, settled = self._decide_all(scene, heard)
         unmapped = self._board.unmapped
         settled += [one.decision for one in unmapped]
@@ -119,6 +121,7 @@ class Evaluator:
         self,
         situation: Situation,
         impact: Impact,
+        prices: Prices,
         episodes: Mapping[tuple[NodeId, PolicyId], Episode],
         heard: Iterable[Heard],
     ) -> Scene:
@@ -128,6 +131,7 @@ class Evaluator:
             rollup=self.rollup,
             situation=situation,
             impact=impact,
+            prices=prices,
             episodes=episodes,
             storm=self._storm(heard),
             disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),

@@ -12,7 +12,6 @@ from bsm_remediate.domain.case import Case, newly_down
 from bsm_remediate.domain.causes import explained_by, settling
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
-from bsm_remediate.domain.loss import full_rate
 from bsm_remediate.domain.policy import Evidence, Mode, Rate
 from bsm_remediate.domain.quarantine import Quarantined
 from bsm_remediate.domain.run import Run, RunEnd, RunState
@@ -262,7 +261,7 @@ class NeedsApproval:
         services = bundle.service_map.services
         beside_it = {node for host in case.hosts for node in case.scene.on_host.get(host, ())}
         victims = newly_down(case.scene, case.touched | beside_it)
-        rate = sum(full_rate(services[one], bundle.calendars, case.scene.now) for one in victims)
+        rate = sum(case.scene.prices.full(services[one]) for one in victims)
         stake = rate * case.alternative.duration.total_seconds() / 60
         if stake <= limit:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.state import State
@@ -23,20 +24,24 @@ class ServiceImpact:
     causes: tuple[NodeId, ...] = ()
     at_risk: tuple[NodeId, ...] = ()
     """Components any one of whose failure would take down this service that is still up."""
+    since: datetime | None = None
+    """When the outage began, where its cost depends on that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RootCause:
-    """A failing component that no failing requirement of it explains."""
+    """A component that what fails is likely to come from."""
 
     component: NodeId
     score: float
-    """Within 0..1; the higher the likelier."""
+    """Its share of all suspicion, within 0..1; the higher the likelier."""
     explains: tuple[NodeId, ...]
     """Failing components and services that its failure explains."""
     reason: str = ""
     suspect: bool = False
-    """It has no signal of its own: all its dependants fail."""
+    """It is not known to fail: all its dependants fail, or an alert about it changes no state."""
+    symptom: bool = False
+    """By states alone what it requires explains it, but times and strengths speak against that."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.case import Case, Scene
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.loss import full_rate, share
-from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.loss import share
 from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit
 from bsm_remediate.domain.ordering.course import NEVER, Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
@@ -48,10 +47,8 @@ def make_plan(
     """The plan of all permitted runs; shadow ones are planned apart, they take no executor and delay nothing."""
     planned = _once_per_host([one for one in candidates if one.decision.verdict.is_planned])
     shadowed = _once_per_host([one for one in candidates if one.decision.verdict is Verdict.SHADOW])
-    money = _worths(scene, weighted=False)
     crew = Crew(executors=_executors(scene), locked=_locked(scene))
     order = _ordered(scene, planned, crew, effort=1.0)
-    times = order.courses.times(order.ordering.order)
     return Plan(
         at=scene.now,
         goal=scene.situation.goal,
@@ -62,7 +59,7 @@ def make_plan(
         unmapped=tuple(unmapped),
         unrestored_loss_per_minute=_unrestored(scene, order.circuit),
         expected_loss=order.ordering.loss,
-        expected_money=_expected(money, order.circuit, times),
+        expected_money=_money(scene, order),
         lower_bound=order.ordering.lower_bound,
         is_proven=order.ordering.is_proven,
         kept=kept_words(order.ordering),
@@ -76,22 +73,19 @@ class _Ordered:
     circuit: Circuit
     courses: Courses
     ordering: Ordering
+    worth: Mapping[NodeId, Worth]
 
 
 def _ordered(scene: Scene, planned: Sequence[Candidate], crew: Crew, *, effort: float) -> _Ordered:
-    circuit = reduced(
-        scene.rollup,
-        own=_needing_repair(scene),
-        jobs=[_job(number, one) for number, one in enumerate(planned)],
-        under_way=_under_way(scene),
-        worth=_worths(scene, weighted=True),
-    )
+    jobs = [_job(number, one) for number, one in enumerate(planned)]
+    worth = _worths(scene, jobs)
+    circuit = reduced(scene.rollup, own=_needing_repair(scene), jobs=jobs, under_way=_under_way(scene), worth=worth)
     number_of = {_key(one): number for number, one in enumerate(planned)}
     standing = [number_of[key] for key in scene.situation.standing_order if key in number_of]
     ordering = best_order(circuit, crew, standing=standing, effort=effort)
     if effort and scene.situation.exact:
         ordering = proven_order(circuit, crew, ordering, looks=_LOOKS_OF_EXACT)
-    return _Ordered(circuit=circuit, courses=Courses(circuit, crew), ordering=ordering)
+    return _Ordered(circuit=circuit, courses=Courses(circuit, crew), ordering=ordering, worth=worth)
 
 
 def _key(candidate: Candidate) -> StepKey:
@@ -165,27 +159,43 @@ def _under_way(scene: Scene) -> dict[NodeId, float]:
     return {run.component: _remaining(scene, run.id) for run in scene.situation.runs if run.state.holds_locks}
 
 
-def _worths(scene: Scene, *, weighted: bool) -> dict[NodeId, Worth]:
-    """What each failing service costs while down, and while degraded."""
+def _worths(scene: Scene, jobs: Sequence[RepairJob]) -> dict[NodeId, Worth]:
+    """What each failing service costs, weighted, as far ahead as repairs may take."""
+    goal = scene.bundle.goals[scene.situation.goal]
+    horizon_s = _longest(scene, jobs)
     found = {}
     for node, impact in scene.impact.services.items():
-        if impact.state not in {State.DOWN, State.DEGRADED}:
-            continue
-        service = scene.bundle.service_map.services[node]
-        full = full_rate(service, scene.bundle.calendars, scene.now) / 60
-        if weighted:
-            full *= scene.bundle.goals[scene.situation.goal].weight(service.function)
-        degraded = full * service.degraded
-        down = full - degraded if impact.state is State.DOWN else 0.0
-        found[node] = Worth(down=LossCurve(down), degraded=LossCurve(degraded))
+        if impact.state in {State.DOWN, State.DEGRADED}:
+            service = scene.bundle.service_map.services[node]
+            full = scene.prices.from_now(service, since=impact.since, horizon_s=horizon_s)
+            weight = goal.weight(service.function)
+            found[node] = Worth(
+                full=full if weight == 1 else full.times(weight),
+                degraded=service.degraded,
+                is_down=impact.state is State.DOWN,
+            )
     return found
 
 
-def _expected(worth: Mapping[NodeId, Worth], circuit: Circuit, times: Sequence[float]) -> float:
-    """Lost until all is back that comes back."""
+def _longest(scene: Scene, jobs: Sequence[RepairJob]) -> float:
+    """Seconds within which everything is done, if all jobs were done one after another once all else has ended."""
+    under_way = [_remaining(scene, run.id) for run in scene.situation.runs if run.state.holds_locks]
+    return sum(job.work_s for job in jobs) + max(under_way, default=0.0)
+
+
+def _money(scene: Scene, found: _Ordered) -> float:
+    """Money lost until all is back that comes back."""
+    goal = scene.bundle.goals[scene.situation.goal]
+    if all(weight == 1 for weight in goal.weights.values()):
+        return found.ordering.loss
+    times = found.courses.times(found.ordering.order)
+    horizon_s = _longest(scene, found.circuit.jobs)
     lost = 0.0
-    for node, one in worth.items():
-        for var, curve in ((circuit.not_down[node], one.down), (circuit.ok[node], one.degraded)):
+    for node, one in found.worth.items():
+        service = scene.bundle.service_map.services[node]
+        since = scene.impact.services[node].since
+        money = replace(one, full=scene.prices.from_now(service, since=since, horizon_s=horizon_s))
+        for var, curve in zip((found.circuit.not_down[node], found.circuit.ok[node]), money.parts, strict=True):
             if var >= 0:
                 lost += curve.until(times[var])
     return lost
@@ -197,7 +207,7 @@ def _unrestored(scene: Scene, circuit: Circuit) -> float:
     for node, var in circuit.ok.items():
         final = 2 if circuit.not_down[node] == NEVER_TRUE else 1 if var == NEVER_TRUE else 0
         service = scene.bundle.service_map.services[node]
-        lost += full_rate(service, scene.bundle.calendars, scene.now) * share(service, LEVELS[final])
+        lost += scene.prices.full(service) * share(service, LEVELS[final])
     return lost
 
 

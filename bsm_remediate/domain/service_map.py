@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
@@ -45,6 +47,27 @@ class LossRates:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Deadline:
+    """Work that must be done each day by a time of the wall clock."""
+
+    by: time
+    needs: timedelta
+    """How long that work takes."""
+    timezone: ZoneInfo
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The next time that it is due, `moment` (aware) itself not among them. A time that the clock skips is as long
+        after midnight as it would be (RFC 5545, 3.3.5), one that comes twice the first.
+        """
+        day = moment.astimezone(self.timezone).date()
+        while True:
+            due = datetime.combine(day, self.by, tzinfo=self.timezone).astimezone(UTC)
+            if due > moment:
+                return due
+            day += timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
     """Something that the business values."""
 
@@ -55,9 +78,20 @@ class Service:
     loss_per_minute: LossRates
     degraded: float = 0.5
     """Share of the loss while degraded."""
+    grace: timedelta = timedelta(0)
+    """An outage shorter than that costs nothing."""
+    per_outage: float = 0.0
+    """Money (or points) once for each outage that outlasts the grace."""
+    deadline: Deadline | None = None
+    """An outage costs only once what is due no longer fits."""
     availability: float | None = None
     """Objective in percent."""
     requires: Gate
+
+    @property
+    def costs_by_onset(self) -> bool:
+        """Whether what an outage costs depends on when it began."""
+        return bool(self.grace) or self.deadline is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,9 +72,7 @@ class Outage:
         for node, curve in self.curves.items():
             level = now.get(node, 0)
             if level:
-                share = self.map.services[node].degraded
-                down = curve.times(1 - share) if level == 2 else LossCurve(0.0)
-                found[node] = Worth(down=down, degraded=curve.times(share))
+                found[node] = Worth(full=curve, degraded=self.map.services[node].degraded, is_down=level == 2)
         return found
 
     @property
@@ -96,7 +94,7 @@ class Outage:
         ]
         lost = 0.0
         for node, one in self.worth.items():
-            for limit, curve in ((2, one.down), (1, one.degraded)):
+            for limit, curve in zip((2, 1), one.parts, strict=True):
                 back = next((at for at, state in zip(moments, states, strict=True) if state.get(node, 0) < limit), None)
                 lost += curve.until(back) if back else 0.0
         return lost

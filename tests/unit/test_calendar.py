@@ -84,7 +84,7 @@ def test_until_midnight_and_the_whole_day_are_ordinary_hours() -> None:
 
 
 def test_a_calendar_is_in_force_while_any_of_its_hours_are() -> None:
-    both = Calendar(name="both", hours=(OFFICE, NIGHT))
+    both = Calendar(name="both", times=(OFFICE, NIGHT))
     assert both.is_in_force(utc(1, 9, 12))
     assert both.is_in_force(utc(1, 9, 23))
     assert not both.is_in_force(utc(1, 9, 19))
@@ -105,3 +105,28 @@ def test_the_rotation_turns_and_begins_with_its_first_member() -> None:
         "ana",
     ]
     assert Team(name="nobody", members=("li",)).on_call_person(utc(1, 5, 9)) is None
+
+
+def test_spans_follow_the_clock_when_it_is_set_back_and_forth() -> None:
+    def spans(since: time, until: time, month: int, day: int) -> list[tuple[datetime, datetime]]:
+        hours = WeeklyHours(weekdays=frozenset({6}), since=since, until=until, timezone=BERLIN)
+        found = Calendar(name="c", times=(hours,)).spans(utc(month, day - 1, 12), utc(month, day, 12))
+        return [(one.begin, one.end) for one in found]
+
+    assert spans(time(2, 15), time(2, 45), 10, 25) == [
+        (utc(10, 25, 0, 15), utc(10, 25, 0, 45)),
+        (utc(10, 25, 1, 15), utc(10, 25, 1, 45)),
+    ]
+    assert spans(time(2, 30), time(4), 10, 25) == [
+        (utc(10, 25, 0, 30), utc(10, 25, 1)),
+        (utc(10, 25, 1, 30), utc(10, 25, 3)),
+    ]
+    assert spans(time(2, 30), time(4), 3, 29) == [(utc(3, 29, 1), utc(3, 29, 2))]
+    assert spans(time(2), time(3), 3, 29) == []
+    assert spans(time(8), time(18), 3, 29) == [(utc(3, 29, 6), utc(3, 29, 12))]
+
+
+def test_a_calendar_is_not_in_force_while_one_of_its_exceptions_is() -> None:
+    but_nights = Calendar(name="days", times=(OFFICE, NIGHT), exceptions=(Calendar(name="nights", times=(NIGHT,)),))
+    assert but_nights.is_in_force(utc(1, 9, 12))
+    assert not but_nights.is_in_force(utc(1, 9, 23))

@@ -10,7 +10,7 @@ import pytest
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.importance import rank
-from bsm_remediate.domain.loss import full_rate, share
+from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import State
 from bsm_remediate.testing.builders import NINE, bundle, component, either, service, situation
@@ -20,7 +20,7 @@ ALWAYS = frozenset(range(7))
 
 def daily(name: str, since: time, until: time) -> Calendar:
     hours = WeeklyHours(weekdays=ALWAYS, since=since, until=until, timezone=ZoneInfo("UTC"))
-    return Calendar(name=name, hours=(hours,))
+    return Calendar(name=name, times=(hours,))
 
 
 MORNING, LONG_DAY = daily("morning", time(8), time(12)), daily("long-day", time(6), time(22))
@@ -49,7 +49,7 @@ CHECKOUT = SHOP.service_map.services[next(iter(SHOP.service_map.services))]
 
 @pytest.mark.parametrize(("hour", "rate"), [(5, 40), (6, 100), (8, 300), (11, 300), (12, 100), (22, 40)])
 def test_of_overlapping_calendars_the_highest_loss_counts_and_else_the_default(hour: int, rate: float) -> None:
-    assert full_rate(CHECKOUT, CALENDARS, datetime(2026, 1, 5, hour, tzinfo=UTC)) == rate
+    assert Prices(CALENDARS, datetime(2026, 1, 5, hour, tzinfo=UTC)).full(CHECKOUT) == rate
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.plan import Plan
@@ -58,6 +61,38 @@ def test_the_dearer_of_two_alike_is_restored_first_and_every_second_counts() -> 
     )
     assert made.steps[0].flips == "the next comes first once this takes over 200 s of work or stops under 60.00 EUR/min"
     assert made.unrestored_loss_per_minute == 0
+
+
+def test_a_repair_that_ends_after_the_shop_opens_is_judged_at_the_price_of_its_opening_hours() -> None:
+    def first(opens: time) -> list[str]:
+        hours = WeeklyHours(weekdays=frozenset(range(7)), since=opens, until=time(23), timezone=ZoneInfo("UTC"))
+        shop = bundle(
+            *(component("a"), component("b")),
+            service("always", requires=["a"], loss=60),
+            service("shop", requires=["b"], loss=0, by_calendar={"open": 600}),
+            policy("slow", match={"alertname": "Down"}, evidence=Evidence.DIRECT, do=[alternative(seconds=900)]),
+            calendars=[Calendar(name="open", times=(hours,))],
+        )
+        what = situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=1)
+        made = Evaluator(shop).evaluate(what).plan
+        if opens == time(9, 10):  # 10 minutes after NINE: the shop is back after 15, what always counts after 30
+            assert made.expected_money == pytest.approx(5 * 600 + 30 * 60)
+        return order(made)
+
+    assert first(time(9, 10)) == ["b", "a"]
+    assert first(time(9, 40)) == ["a", "b"]
+
+
+def test_a_repair_that_can_end_within_the_grace_of_an_outage_is_pulled_forward() -> None:
+    parts = [component("a"), component("b"), service("x", requires=["a"], loss=100)]
+    shop = service("y", requires=["b"], loss=60)
+    graced = replace(shop, grace=timedelta(seconds=70), per_outage=5000.0)
+    early = [alert("Down", instance=one, since=NINE - timedelta(seconds=40)) for one in "ab"]
+    made = plan(situation(*early, executors=1), *parts, graced)
+    assert order(made) == ["b", "a"]
+    assert made.expected_money == pytest.approx(40 * 100 / 60)
+    late = [alert("Down", instance=one, since=NINE - timedelta(seconds=80)) for one in "ab"]
+    assert order(plan(situation(*late, executors=1), *parts, graced)) == ["a", "b"]
 
 
 def test_the_announced_order_stands_unless_another_saves_more_than_a_hundredth() -> None:

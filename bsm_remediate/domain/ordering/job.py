@@ -27,10 +27,16 @@ class RepairJob:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """What a failing service costs: `down` until it is no longer down, and `degraded` until it is ok."""
+    """What a failing service costs: the share `degraded` of `full` until it is ok, the rest until it isn't down."""
 
-    down: LossCurve
-    degraded: LossCurve
+    full: LossCurve
+    degraded: float
+    is_down: bool
+
+    @property
+    def parts(self) -> tuple[LossCurve, LossCurve]:
+        """Until it is no longer down, and until it is ok."""
+        return self.full.times(1 - self.degraded if self.is_down else 0.0), self.full.times(self.degraded)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,16 +71,18 @@ def reduced(
 def _valued(worth: Iterable[Worth], not_down: Sequence[Var], ok: Sequence[Var]) -> tuple[tuple[Var, LossCurve], ...]:
     straight: dict[Var, float] = {}
     curved: dict[Var, LossCurve] = {}
-    for one, *both in zip(worth, not_down, ok, strict=True):
-        for var, curve in zip(both, (one.down, one.degraded), strict=True):
-            if var < 0 or curve.is_nothing:
-                continue
-            if curve.is_straight:  # so are nearly all, and there may be many
-                straight[var] = straight.get(var, 0.0) + curve.rate
-            else:
-                curved[var] = curved[var].plus(curve) if var in curved else curve
+    for one, not_down_var, ok_var in zip(worth, not_down, ok, strict=True):
+        if one.full.is_straight:  # so are nearly all, and there may be many
+            for var, part in ((not_down_var, 1 - one.degraded if one.is_down else 0.0), (ok_var, one.degraded)):
+                if var >= 0 and part:
+                    straight[var] = straight.get(var, 0.0) + part * one.full.rate
+        else:
+            for var, curve in zip((not_down_var, ok_var), one.parts, strict=True):
+                if var >= 0 and not curve.is_nothing:
+                    curved[var] = curved[var].plus(curve) if var in curved else curve
     for var, rate in straight.items():
-        curved[var] = curved[var].plus(LossCurve(rate)) if var in curved else LossCurve(rate)
+        if rate:
+            curved[var] = curved[var].plus(LossCurve(rate)) if var in curved else LossCurve(rate)
     return tuple(sorted(curved.items(), key=lambda one: one[0]))
 
 

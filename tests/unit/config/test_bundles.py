@@ -334,15 +334,9 @@ def test_one_mistake_is_one_finding_at_its_place(codes: Codes, body: str, findin
 @pytest.mark.parametrize(
     "text",
     [
-        "calendars: {c: {ics: x.ics}}",
-        "calendars: {c: {rrule: x, duration: 4h}}",
-        "calendars: {c: {holidays: DE}}",
         "settings: {freeze: [c]}",
         "settings: {guard: {storm: {all: 30%, set: 50%}}}",
         "sources: {alertmanager: {url: x}}",
-        "services: {s: {loss_per_minute: 1, requires: [db], deadline: {by: '05:00'}}}",
-        "services: {s: {loss_per_minute: 1, requires: [db], grace: 10m}}",
-        "services: {s: {loss_per_minute: 1, requires: [db], per_outage: 5000}}",
     ],
 )
 def test_what_comes_later_is_refused_and_not_ignored(load: Load, text: str) -> None:
