@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.live_levels import LiveLevels
+from bsm_remediate.domain.suspicion import Links
 from bsm_remediate.domain.topology import Adjacency
 
 
@@ -17,9 +19,10 @@ class Blame(Mapping[NodeId, frozenset[NodeId]]):
     redundancy, or a soft dependency) is left out.
 
     The direct part, who is to blame for what, is worked out at once for all; what follows from it when it is asked for.
+    `links` has beside it what would make a node fail too, though less badly.
     """
 
-    def __init__(self, compact: CompactMap, live: LiveLevels) -> None:
+    def __init__(self, compact: CompactMap, live: LiveLevels, is_component: NDArray[np.bool_]) -> None:
         level = live.level
         vertices = np.flatnonzero(level).astype(np.int32)
         counts = compact.children.starts[vertices + 1] - compact.children.starts[vertices]
@@ -28,12 +31,26 @@ class Blame(Mapping[NodeId, frozenset[NodeId]]):
         ends = compact.children.ends[edges]
         seen = compact.seen[edges, level[ends]]
         said = live.formula_levels(vertices)[owners]
-        guilty = (seen >= said) & (said > 0)
-        owners, ends = owners[guilty], np.searchsorted(vertices, ends[guilty]).astype(np.int32)
+        has_part = (seen > 0) & (said > 0)
+        owners, ends, seen, said = owners[has_part], ends[has_part], seen[has_part], said[has_part]
+        ends = np.searchsorted(vertices, ends).astype(np.int32)
+        self.links = Links(
+            number=len(vertices),
+            owners=owners,
+            ends=ends,
+            share=np.minimum(1.0, seen / said),
+            is_component=is_component[vertices],
+        )
+        guilty = seen >= said
+        owners, ends = owners[guilty], ends[guilty]
         self._below, _ = Adjacency.of(owners, ends, len(vertices))
         self._above, _ = Adjacency.of(ends, owners, len(vertices))
         self._names = [compact.names[vertex] for vertex in vertices.tolist()]
         self._place_of = {name: place for place, name in enumerate(self._names) if name}
+
+    def place(self, node: NodeId) -> int | None:
+        """The place of `node` in `links`; None when it is ok."""
+        return self._place_of.get(node)
 
     def __getitem__(self, node: NodeId) -> frozenset[NodeId]:
         return frozenset(self._reached(self._below, self._place_of[node]))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from bsm_remediate.domain.blame import Blame
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.impact import RootCause
 from bsm_remediate.domain.policy import Evidence
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import AT_BEST, State
-
-_SHARE_OF_LOSS, _SHARE_OF_FAILING, _ONSET, _STRENGTH = 0.4, 0.3, 0.2, 0.1
-"""How much each hint counts in a cause's score; they add up to 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,80 +72,6 @@ def suspects(rollup: RollUp, failing: Failing) -> list[NodeId]:
         if len(rollup.dependants(candidate)) > 1
         and all(failing.own.get(one) in {State.DOWN, State.DEGRADED} for one in rollup.dependants(candidate))
     )
-
-
-def root_causes(
-    rollup: RollUp,
-    failing: Failing,
-    symptomatic: Iterable[NodeId],
-    *,
-    skew: timedelta,
-) -> tuple[RootCause, ...]:
-    """The failing components that are no symptoms, likeliest first; then the suspects.
-
-    The score adds up, within 0..1: the share of the loss and of the failing things that it explains, how early it
-    began (within `skew` of the first counts as first), and how bad its own state is.
-    """
-    excluded = set(symptomatic)
-    down = {node for node, state in failing.states.items() if state in {State.DOWN, State.DEGRADED}}
-    real = [
-        node
-        for node, state in failing.own.items()
-        if node not in excluded and node in rollup.service_map.components and state in {State.DOWN, State.DEGRADED}
-    ]
-    onsets = {node: _onset(failing.signals.get(node, ())) for node in real}
-    first = min((onset for onset in onsets.values() if onset is not None), default=None)
-    explained = failing.blame.explained_by(real)
-    loss_of_all = sum(failing.loss.values())
-    causes = [
-        _cause(failing, node, explained[node], down, loss_of_all, _lateness(onsets[node], first, skew)) for node in real
-    ]
-    causes.sort(key=lambda cause: (-cause.score, cause.component))
-    return (*causes, *(_suspect(rollup, node, down) for node in suspects(rollup, failing)))
-
-
-def _cause(
-    failing: Failing, node: NodeId, explains: tuple[NodeId, ...], down: set[NodeId], loss_all: float, lateness: float
-) -> RootCause:
-    loss_here = sum(failing.loss.get(one, 0.0) for one in explains)
-    share_of_loss = loss_here / loss_all if loss_all else 1.0
-    share_of_failing = (len(explains) + 1) / len(down) if down else 1.0
-    strength = 1.0 if failing.own[node] is State.DOWN else 0.5
-    score = (
-        _SHARE_OF_LOSS * share_of_loss
-        + _SHARE_OF_FAILING * share_of_failing
-        + _ONSET * (1 - lateness)
-        + _STRENGTH * strength
-    )
-    parts = [f"is {failing.own[node]}", f"explains {len(explains)} of {len(down)} failing"]
-    if loss_all:
-        parts.append(f"{share_of_loss:.0%} of the loss")
-    if lateness == 0:
-        parts.append("was among the first")
-    return RootCause(component=node, score=round(min(score, 1.0), 4), explains=explains, reason=", ".join(parts))
-
-
-def _suspect(rollup: RollUp, node: NodeId, down: set[NodeId]) -> RootCause:
-    dependants = rollup.dependants(node)
-    return RootCause(
-        component=node,
-        score=0.0,
-        explains=tuple(sorted(down & (rollup.cone([node]) - {node}))),
-        reason=f"has no alert of its own, but all {len(dependants)} that need it fail",
-        suspect=True,
-    )
-
-
-def _onset(signals: Sequence[Signal]) -> datetime | None:
-    return min((signal.since for signal in signals), default=None)
-
-
-def _lateness(onset: datetime | None, first: datetime | None, skew: timedelta) -> float:
-    """0 for the first (within `skew`), near 1 ten minutes later; in the middle when unknown."""
-    if onset is None or first is None:
-        return 0.5
-    late = onset - first - skew
-    return 0.0 if late <= timedelta(0) else min(1.0, late / timedelta(minutes=10))
 
 
 def explained_by(component: NodeId, requirements: Sequence[NodeId], states: Mapping[NodeId, State]) -> str:

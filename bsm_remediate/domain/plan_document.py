@@ -55,6 +55,7 @@ def plan_document(evaluation: Evaluation, bundle: Bundle, *, considered: tuple[s
                 "explains": list(cause.explains),
                 "reason": cause.reason,
                 "suspect": cause.suspect,
+                "symptom": cause.symptom,
             }
             for cause in impact.root_causes
         ],

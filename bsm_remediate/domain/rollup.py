@@ -223,7 +223,7 @@ class RollUp:
         """
         live = self._worst if State.UNKNOWN in own.values() else self._best
         live.follow({node: AT_WORST[state] for node, state in own.items()})
-        return Blame(self.compact, live)
+        return Blame(self.compact, live, self._is_component)
 
     def single_failures(
         self, services: Iterable[NodeId], own: Mapping[NodeId, State]
