@@ -31,7 +31,7 @@ _WEAKER = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Anomalies:
-    """Of some components, by place: what their signals say. The first four arrays are by signal."""
+    """Of some components, by place: what their signals say. The first five arrays are by signal."""
 
     owner: Numbers
     """The place of the component."""
@@ -40,8 +40,10 @@ class Anomalies:
     strength: Floats
     """1 is the usual strength."""
     is_scored: Flags
+    is_about_itself: Flags
+    """It is direct evidence, or speaks of the component's own process, machine or resources."""
     is_own: Flags
-    """By place: a signal is direct evidence, or speaks of the component's own process, machine or resources."""
+    """By place: a signal is about the component itself."""
     is_demand: Flags
     """By place: a signal speaks of too little demand."""
     is_demand_only: Flags
@@ -57,6 +59,7 @@ def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequen
     onsets: list[float] = []
     strengths: list[float] = []
     scores: list[float] = []
+    about_itself: list[bool] = []
     is_own, is_demand, is_demand_only = bytearray(number), bytearray(number), bytearray(number)
     for place, component in enumerate(components):
         said = signals.get(component, ())
@@ -64,13 +67,14 @@ def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequen
             said = (*said[: _MOST // 2], *said[-_MOST // 2 :])
         other = False
         for signal in said:
-            kind = kind_of(signal.name)
-            if signal.evidence is Evidence.DIRECT or kind is AlertKind.OWN:
+            kind = AlertKind.OWN if signal.evidence is Evidence.DIRECT else kind_of(signal.name)
+            if kind is AlertKind.OWN:
                 is_own[place] = other = True
             elif kind is AlertKind.DEMAND:
                 is_demand[place] = True
             else:
                 other = True
+            about_itself.append(kind is AlertKind.OWN)
             owner.append(place)
             onsets.append(signal.since.timestamp())
             scores.append(_score(signal))
@@ -81,6 +85,7 @@ def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequen
         onset_s=np.array(onsets) - min(onsets, default=0.0),
         strength=_scaled(np.array(scores), np.array(strengths)),
         is_scored=np.array(scores) > 0,
+        is_about_itself=np.array(about_itself, np.bool_),
         is_own=np.frombuffer(is_own, np.bool_),
         is_demand=np.frombuffer(is_demand, np.bool_),
         is_demand_only=np.frombuffer(is_demand_only, np.bool_),

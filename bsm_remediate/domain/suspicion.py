@@ -19,26 +19,30 @@ from bsm_remediate.domain.anomaly import Anomalies, Flags, Floats
 from bsm_remediate.domain.topology import Adjacency, Numbers
 
 _LAG_S = 60.0
-"""Lag between an effect and its cause, beyond the skew, at which a link is believed half as much."""
-_LEAD_S, _LATE_S = 180.0, 120.0
-"""How long before and after the outage began, beyond the skew, an anomaly counts half."""
+"""Lag between an effect and its cause, either way and beyond the skew, at which a link is believed half as much."""
+_LEAD_S, _LATE_S = 90.0, 180.0
+"""How long before and after the outage began, beyond the skew, an anomaly counts half: what was there before it is
+likely to be something else, what comes later may well belong to it.
+"""
 _RATIO_POWER = 0.3
 """How much less a weaker anomaly explains a stronger one: the ratio to this power."""
 _STRENGTH_POWER = 0.3
 """How much more a stronger anomaly has to be explained."""
-_STAY = 0.1
-"""Weight of the explanation that it failed by itself, where nothing below fits perfectly."""
+_STAY = 0.15
+"""Weight of the explanation that it failed by itself, where nothing below fits at all."""
 _LEAST_STAY = 0.02
-"""Share that stays even then."""
-_THROUGH_SILENCE = 0.9
+"""Share that stays even where something below fits perfectly."""
+_THROUGH_SILENCE = 0.7
 """How much less is believed through each component that should have signalled and didn't."""
 _OWN_EVIDENCE = 0.1
 """How much less what lies below explains a component that signals about itself."""
-_OWN_WEIGHT = 1.5
+_OWN_WEIGHT = 2.0
 """How much more such a component has to be explained."""
-_DEMAND_WEIGHT = 0.3
+_OWN_MOMENT = 0.1
+"""How much less such a signal says about when an outage began: a full memory may have long done no harm."""
+_DEMAND_WEIGHT = 0.2
 """How much less a component has to be explained that is only asked too little."""
-_STARVED = 0.3
+_STARVED = 0.5
 """How much one such component explains what requires it; where several are, the square of their number less."""
 _STARVED_TOO = 0.2
 """How much less where that which requires it is itself asked too little."""
@@ -158,7 +162,7 @@ class _Walk:
     def _beginning(self, places: Numbers, weight: Floats) -> float:
         """When the outage began: the moment around which most of that was noticed which services lean on."""
         scene, onset_s = self._scene, self._scene.anomalies.onset_s
-        weight = weight * self._noticed[places]
+        weight = weight * self._noticed[places] * np.where(scene.anomalies.is_about_itself, _OWN_MOMENT, 1.0)
         if not weight.any():
             weight = np.ones(len(places))
         moments, which = np.unique(onset_s, return_inverse=True)
@@ -207,11 +211,10 @@ class _Walk:
         graph, turned = Adjacency.of(np.concatenate((owners, ends[up])), np.concatenate((ends, owners[up])), number)
         weight = np.concatenate((weight, up_weight))[turned]
         owners = np.repeat(np.arange(number, dtype=np.int32), np.diff(graph.starts))
-        together = np.bincount(owners, weight, minlength=number)
         best = np.zeros(number)
         np.maximum.at(best, owners, weight)
         stay = np.where(self._speaks, _STAY * (1 - best), 0.0)
-        passes = np.divide(together, together + stay, out=np.zeros(number), where=together > 0)
+        passes = np.divide(best, best + stay, out=np.zeros(number), where=best > 0)
         passes[self._speaks] *= 1 - _LEAST_STAY
         settled, left = self._moved(mass, passes, graph, weight)
         return settled + left
