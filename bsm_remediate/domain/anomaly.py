@@ -41,7 +41,9 @@ class Anomalies:
     """1 is the usual strength."""
     is_scored: Flags
     is_about_itself: Flags
-    """It is direct evidence, or speaks of the component's own process, machine or resources."""
+    """It is direct evidence, or speaks of the component's own process, machine or resources. Where most components have
+    direct evidence, that tells them apart no longer, and the names alone decide.
+    """
     is_own: Flags
     """By place: a signal is about the component itself."""
     is_demand: Flags
@@ -55,41 +57,32 @@ class Anomalies:
 def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequence[Signal]]) -> Anomalies:
     """What the signals of `components` say. One whose state is known otherwise, without a signal, has none."""
     number = len(components)
-    owner: list[int] = []
-    onsets: list[float] = []
-    strengths: list[float] = []
-    scores: list[float] = []
-    about_itself: list[bool] = []
-    is_own, is_demand, is_demand_only = bytearray(number), bytearray(number), bytearray(number)
-    for place, component in enumerate(components):
-        said = signals.get(component, ())
-        if len(said) > _MOST:
-            said = (*said[: _MOST // 2], *said[-_MOST // 2 :])
-        other = False
-        for signal in said:
-            kind = AlertKind.OWN if signal.evidence is Evidence.DIRECT else kind_of(signal.name)
-            if kind is AlertKind.OWN:
-                is_own[place] = other = True
-            elif kind is AlertKind.DEMAND:
-                is_demand[place] = True
-            else:
-                other = True
-            about_itself.append(kind is AlertKind.OWN)
-            owner.append(place)
-            onsets.append(signal.since.timestamp())
-            scores.append(_score(signal))
-            strengths.append(1.0 if signal.sets is State.DOWN else _WEAKER)
-        is_demand_only[place] = is_demand[place] and not other
+    read = [(place, signal) for place, one in enumerate(components) for signal in _few(signals.get(one, ()))]
+    owner = np.array([place for place, _ in read], np.int32)
+    kinds = [kind_of(signal.name) for _, signal in read]
+    is_declared = np.array([signal.evidence is Evidence.DIRECT for _, signal in read], np.bool_)
+    if 2 * len(np.unique(owner[is_declared])) > number > 1:
+        is_declared[:] = False
+    is_own = np.array([kind is AlertKind.OWN for kind in kinds], np.bool_) | is_declared
+    is_demand = np.array([kind is AlertKind.DEMAND for kind in kinds], np.bool_) & ~is_own
+    onsets = np.array([signal.since.timestamp() for _, signal in read])
+    scores = np.array([_score(signal) for _, signal in read])
+    by_state = np.array([1.0 if signal.sets is State.DOWN else _WEAKER for _, signal in read])
+    lacks_demand = np.bincount(owner[is_demand], minlength=number)
     return Anomalies(
-        owner=np.array(owner, np.int32),
-        onset_s=np.array(onsets) - min(onsets, default=0.0),
-        strength=_scaled(np.array(scores), np.array(strengths)),
-        is_scored=np.array(scores) > 0,
-        is_about_itself=np.array(about_itself, np.bool_),
-        is_own=np.frombuffer(is_own, np.bool_),
-        is_demand=np.frombuffer(is_demand, np.bool_),
-        is_demand_only=np.frombuffer(is_demand_only, np.bool_),
+        owner=owner,
+        onset_s=onsets - onsets.min(initial=np.inf),
+        strength=_scaled(scores, by_state),
+        is_scored=scores > 0,
+        is_about_itself=is_own,
+        is_own=np.bincount(owner[is_own], minlength=number) > 0,
+        is_demand=lacks_demand > 0,
+        is_demand_only=(lacks_demand > 0) & (lacks_demand == np.bincount(owner, minlength=number)),
     )
+
+
+def _few(said: Sequence[Signal]) -> Sequence[Signal]:
+    return said if len(said) <= _MOST else (*said[: _MOST // 2], *said[-_MOST // 2 :])
 
 
 def _scaled(scores: Floats, strengths: Floats) -> Floats:
