@@ -81,6 +81,11 @@ def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequen
     )
 
 
+def is_about_itself(signal: Signal) -> bool:
+    """It is direct evidence, or its name speaks of the component's own process, machine or resources."""
+    return signal.evidence is Evidence.DIRECT or kind_of(signal.name) is AlertKind.OWN
+
+
 def _few(said: Sequence[Signal]) -> Sequence[Signal]:
     return said if len(said) <= _MOST else (*said[: _MOST // 2], *said[-_MOST // 2 :])
 
@@ -95,9 +100,10 @@ def _scaled(scores: Floats, strengths: Floats) -> Floats:
 
 def _score(signal: Signal) -> float:
     """What the sender says; 0 where it says nothing that could be a strength."""
-    said = signal.alert.annotations.get(SCORE)
-    if said is None:
+    annotations = signal.alert.annotations
+    if SCORE not in annotations:
         return 0.0
+    said = annotations[SCORE]
     try:
         score = float(said)
     except ValueError:

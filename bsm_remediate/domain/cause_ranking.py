@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from bsm_remediate.domain.anomaly import read_anomalies
+from bsm_remediate.domain.anomaly import is_about_itself, read_anomalies
 from bsm_remediate.domain.causes import Failing, suspects
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.impact import RootCause
@@ -24,10 +24,14 @@ from bsm_remediate.domain.suspicion import Links, Scene, suspicion
 _FAILS = frozenset({State.DOWN, State.DEGRADED})
 _WORTH_NAMING = 0.1
 """A symptom with less than this share of the first one's score is left out."""
+_MOST_SUSPECTS = 100
+"""Suspects listed."""
 _COINCIDENCE = 0.02
 """How much a silent component explains each of two that need it and fail by themselves, beside one known to fail; of
 more, the square of those beyond the first times as much: that many coincidences are unlikely.
 """
+_SIGNALS_READ = 8
+"""Signals looked at for the words about a component."""
 _HEARSAY = 0.2
 """How much a component with an alert that changes no state explains what needs it."""
 
@@ -52,6 +56,7 @@ def root_causes(
     least = _WORTH_NAMING * max(scores.values(), default=0.0)
     listed = [node for node in real if node not in excluded or scores[node] > least]
     words = _Words(rollup, failing, real, skew)
+    suspected = dict(sorted(suspected.items(), key=lambda one: (-scores[one[0]], one[0]))[:_MOST_SUSPECTS])
     explained = failing.blame.explained_by(listed)
     causes = [words.cause(node, explained[node], scores[node], is_symptom=node in excluded) for node in listed]
     causes += [words.suspect(node, scores[node]) for node in suspected]
@@ -134,11 +139,13 @@ class _Words:
         failing = self._failing
         parts = [f"is {failing.own[node]}", f"explains {len(explains)} of {len(self._down)} failing"]
         if self._loss_of_all:
-            share = sum(failing.loss.get(one, 0.0) for one in explains) / self._loss_of_all
+            share = sum(failing.loss[one] for one in explains if one in failing.loss) / self._loss_of_all
             parts.append(f"{share:.0%} of the loss")
         onset = _onset(failing.signals.get(node, ()))
         if onset is not None and self._first is not None and onset - self._first <= self._skew:
             parts.append("was among the first")
+        if any(is_about_itself(signal) for signal in failing.signals.get(node, ())[:_SIGNALS_READ]):
+            parts.append("signals about itself")
         if is_symptom:
             parts.append("and what it requires fails too, but hardly explains it")
         reason = ", ".join(parts)
@@ -159,4 +166,4 @@ class _Words:
 
 
 def _onset(signals: Sequence[Signal]) -> datetime | None:
-    return min((signal.since for signal in signals), default=None)
+    return signals[0].since if signals else None

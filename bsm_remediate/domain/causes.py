@@ -22,7 +22,7 @@ class Failing:
     own: Mapping[NodeId, State]
     states: Mapping[NodeId, State]
     signals: Mapping[NodeId, Sequence[Signal]]
-    """By component."""
+    """By component, the earliest first."""
     loss: Mapping[NodeId, float]
     """Weighted loss per minute of each failing service."""
     blame: Blame
