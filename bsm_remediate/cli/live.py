@@ -28,25 +28,56 @@ _ANSWER_WITHIN_S = 5.0
 _SHOWN_RUNS = timedelta(days=30)
 
 
-class Live(Protocol):
-    """What is, as rows of the API; and where people's wishes go."""
+class Picture(Protocol):
+    """What is, as rows of the API."""
 
     def rows(self, kind: str) -> list[Row]:
         """alerts, services, components or runs."""
 
     def plan(self) -> Row: ...
 
-    def max_mode(self) -> str:
-        """How far policies may go on that engine, or on the latest one of that database."""
-
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         """A run and its events. Raises `UnknownId`."""
+
+
+class Live(Picture, Protocol):
+    """What is now; and where people's wishes go."""
+
+    def max_mode(self) -> str:
+        """How far policies may go on that engine, or on the latest one of that database."""
 
     def report(self, since: datetime | None, until: datetime | None) -> Row:
         """What happened from `since` (a week before without it) to `until` (now). Raises `WrongUsage`."""
 
     def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
         """The engine's answer. Raises `NotReachable`, `NoLiveEngine`, or `RemediationError` when it refuses."""
+
+
+class Evaluated:
+    """What one evaluation says; it knows no runs."""
+
+    def __init__(self, bundle: Bundle, evaluation: Evaluation) -> None:
+        self._bundle = bundle
+        self._evaluation = evaluation
+
+    def rows(self, kind: str) -> list[Row]:
+        from bsm_remediate.web import rows
+
+        if kind == "runs":
+            return []
+        if kind == "alerts":
+            return rows.alert_rows(self._evaluation, 0, len(self._evaluation.situation.alerts))
+        make = rows.service_rows if kind == "services" else rows.component_rows
+        return make(self._bundle, self._evaluation)
+
+    def plan(self, *further: str) -> Row:
+        """`further`: what it rests on beside alerts and bundle."""
+        from bsm_remediate.domain.plan_document import plan_document
+
+        return plan_document(self._evaluation, self._bundle, considered=("alerts", "bundle", *further))
+
+    def run(self, run_id: str) -> tuple[Row, list[Row]]:
+        raise UnknownId(f"there is no run '{run_id}'")
 
 
 def url_option(function: Function) -> Function:
@@ -156,17 +187,10 @@ class LocalDatabase:
         if kind == "runs":
             found = self._opened().runs(since=datetime.now(UTC) - _SHOWN_RUNS)
             return [rows.run_row(run) for run in reversed(found)]
-        bundle, evaluation = self._evaluated()
-        if kind == "alerts":
-            return rows.alert_rows(evaluation, 0, len(evaluation.situation.alerts))
-        make = rows.service_rows if kind == "services" else rows.component_rows
-        return make(bundle, evaluation)
+        return self._evaluated().rows(kind)
 
     def plan(self) -> Row:
-        from bsm_remediate.domain.plan_document import plan_document
-
-        bundle, evaluation = self._evaluated()
-        return plan_document(evaluation, bundle, considered=("alerts", "bundle", "database"))
+        return self._evaluated().plan("database")
 
     def max_mode(self) -> str:
         return str(self._opened().standing().max_mode)
@@ -189,7 +213,7 @@ class LocalDatabase:
         store = self._opened()
         return report_document(store, self._deployment.load_bundle(), store.standing().max_mode, found)
 
-    def _evaluated(self) -> tuple[Bundle, Evaluation]:
+    def _evaluated(self) -> Evaluated:
         from bsm_remediate.domain.evaluation import Evaluator
         from bsm_remediate.domain.situation import Situation
         from bsm_remediate.engine.history import with_history
@@ -198,7 +222,7 @@ class LocalDatabase:
         store = self._opened()
         situation = with_history(Situation(at=datetime.now(UTC), alerts=tuple(store.active())), store)
         goal = situation.goal if situation.goal in bundle.goals else "default"
-        return bundle, Evaluator(bundle).evaluate(replace(situation, goal=goal))
+        return Evaluated(bundle, Evaluator(bundle).evaluate(replace(situation, goal=goal)))
 
     def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
         from bsm_remediate.domain.duration import parse_duration

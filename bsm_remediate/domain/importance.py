@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.failure_loss import FailureLoss, Harm, Progress, in_silence
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.loss import full_rate, share
 from bsm_remediate.domain.rollup import RollUp
-from bsm_remediate.domain.state import LEVELS, State
+from bsm_remediate.domain.stand_ins import stand_ins
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,24 +28,29 @@ class Importance:
 
 def rank(bundle: Bundle, rollup: RollUp, *, at: datetime, goal: str) -> list[Importance]:
     """All components, highest loss first, at the prices of `at` (aware)."""
-    services = bundle.service_map.services
-    rates = {node: full_rate(service, bundle.calendars, at) for node, service in services.items()}
-    ranked = []
-    for component in bundle.service_map.components:
-        levels = rollup.levels({component: 2})
-        hit = {node: LEVELS[level] for node, level in levels.items() if node in services}
-        loss = {node: rates[node] * share(services[node], state) for node, state in hit.items()}
-        weights = bundle.goals[goal]
-        ranked.append(
+    return ranked(FailureLoss(bundle, rollup, at=at, goal=goal))
+
+
+def ranked(losses: FailureLoss, progress: Progress = in_silence) -> list[Importance]:
+    """All components that are not down yet, highest loss first: what each one's failure adds."""
+    stands_for = stand_ins(losses)
+    alike: dict[int, tuple[Harm, tuple[NodeId, ...]]] = {}
+    found = []
+    for done, vertex in enumerate(losses.components):
+        progress(done, len(losses.components))
+        asked = stands_for[vertex]
+        if asked not in alike:
+            harm = losses.of([asked])
+            alike[asked] = harm, losses.services_by_loss(harm)
+        harm, services = alike[asked]
+        found.append(
             Importance(
-                component=component,
-                loss_per_minute=sum(loss.values()),
-                weighted_loss_per_minute=sum(
-                    lost * weights.weight(services[node].function) for node, lost in loss.items()
-                ),
-                services=tuple(sorted(hit, key=lambda node: (-loss[node], node))),
-                single_point_of_failure=State.DOWN in hit.values(),
+                component=losses.compact.names[vertex],
+                loss_per_minute=harm.money,
+                weighted_loss_per_minute=harm.weighted,
+                services=services,
+                single_point_of_failure=2 in harm.levels.values(),
             )
         )
-    ranked.sort(key=lambda one: (-one.weighted_loss_per_minute, -one.loss_per_minute, one.component))
-    return ranked
+    found.sort(key=lambda one: (-one.weighted_loss_per_minute, -one.loss_per_minute, one.component))
+    return found
