@@ -46,7 +46,8 @@ _STARVED = 0.5
 """How much one such component explains what requires it; where several are, the square of their number less."""
 _STARVED_TOO = 0.2
 """How much less where that which requires it is itself asked too little."""
-_ROUNDS = 100
+_ROUNDS = 500
+"""Links in a row that suspicion follows at most: by then all but nothing has settled."""
 _ENOUGH = 1e-4
 """Share of all suspicion that needn't be moved any further."""
 _MOMENTS = 200
@@ -137,7 +138,7 @@ class _Walk:
             mass[scene.speakers] = 1.0
         passes = np.where(self._speaks, 0.0, np.where(scene.links.is_component, _THROUGH_SILENCE, 1.0))
         weight = np.ones(len(self._below.ends))
-        return self._moved(mass / mass.sum(), passes, self._below, weight)[0] * self._speaks
+        return self._moved(mass / mass.sum(), passes, self._below, weight) * self._speaks
 
     def _relevance_of_speakers(self) -> Floats:
         """By place: how much each speaker has to be explained; on the way, which of its signals speaks for it."""
@@ -216,8 +217,7 @@ class _Walk:
         stay = np.where(self._speaks, _STAY * (1 - best), 0.0)
         passes = np.divide(best, best + stay, out=np.zeros(number), where=best > 0)
         passes[self._speaks] *= 1 - _LEAST_STAY
-        settled, left = self._moved(mass, passes, graph, weight)
-        return settled + left
+        return self._moved(mass, passes, graph, weight)
 
     def _belief(self, owners: Numbers, ends: Numbers) -> Floats:
         """By link: how well the end's anomaly explains the owner's."""
@@ -242,16 +242,14 @@ class _Walk:
         belief = np.where(np.isnan(lag), 1.0, _kernel(np.nan_to_num(lag), self._scene.skew_s, _LAG_S, _LAG_S))
         return up, belief * (1 - 0.8 / siblings**2)
 
-    def _moved(self, mass: Floats, passes: Floats, graph: Adjacency, weight: Floats) -> tuple[Floats, Floats]:
-        """Mass that settled and mass still under way, after all places passed on their part until little moves."""
+    def _moved(self, mass: Floats, passes: Floats, graph: Adjacency, weight: Floats) -> Floats:
+        """By place: the mass that settled, after all places passed on their part until little moves."""
         number = len(mass)
         settled, active = np.zeros(number), np.flatnonzero(mass).astype(np.int32)
         for _ in range(_ROUNDS):
             settled[active] += mass[active] * (1 - passes[active])
             going = mass[active] * passes[active]
-            mass = np.zeros(number)
             if going.sum() < _ENOUGH:
-                mass[active] = going
                 break
             edges = graph.edges_from(active)
             counts = graph.starts[active + 1] - graph.starts[active]
@@ -261,7 +259,7 @@ class _Walk:
             mass = np.zeros(number)
             np.add.at(mass, graph.ends[edges], going[of] * part)
             active = np.flatnonzero(mass).astype(np.int32)
-        return settled, mass
+        return settled
 
 
 def _kernel(lead_s: Floats, skew_s: float, half_before_s: float, half_after_s: float) -> Floats:
