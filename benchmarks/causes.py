@@ -1,11 +1,12 @@
 """Outages whose cause is known: how often the ranking of causes names it first, beside simple rules.
 
-    python benchmarks/causes.py [--data ../shared/data] [--worse] [--misses SET]
+    python benchmarks/causes.py [--data ../shared/data] [--worse] [--misses SET] [--constants]
 
 Each outage becomes a bundle (the set's map, a service on its entry point) and alerts, all of them critical, with their
 anomaly's strength in the annotation `score`; our answer is the order of `root_causes` in the plan. Rules get the same
 alerts. `--worse` also loses, delays and adds alerts and puts clocks wrong, drawn with fixed seeds; `--misses` lists
-what was not found first in one set.
+what was not found first in one set; `--constants` halves and doubles every constant of the ranking, and fits all of
+them to two sets to see what they find in the third.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+import cause_constants
 import goals
 
 from bsm_remediate.domain.alert import Alert
@@ -69,33 +72,36 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared" / "data")
     arguments.add_argument("--worse", action="store_true")
     arguments.add_argument("--misses", choices=sorted(GOALS))
+    arguments.add_argument("--constants", action="store_true")
     chosen = arguments.parse_args()
     sets = {name: list(cases(chosen.data / "rca" / name)) for name in GOALS}
     if chosen.misses is not None:
         misses(sets[chosen.misses])
+        return
+    if chosen.constants:
+        cause_constants.report({name: partial(top1, known) for name, known in sets.items()})
         return
     print(f"{'':9}{'':31}{'top-1':>7}{'top-3':>7}{'MRR':>7}")
     for name, known in sets.items():
         rows = {"ours": ours, **RULES}
         figures = {row: measured(known, rank) for row, rank in rows.items()}
         figures["ours, without the trigger"] = measured(known, untriggered)
-        for row, (top1, top3, mrr) in figures.items():
-            print(f"{name:9}{row:31}{top1:7.3f}{top3:7.3f}{mrr:7.3f}")
+        for row, found in figures.items():
+            print(f"{name:9}{row:31}" + "".join(f"{one:7.3f}" for one in found))
         rule, published = best_published(chosen.data / "rca" / name)
         print(f"{name:9}{rule:31}{published:7.3f}")
         best = max(published, *(figures[rule][0] for rule in RULES))
-        top1 = figures["ours"][0]
-        measured_as = f"{top1:.2f} (best simple rule {best:.2f}) of {len(known)}"
+        ours_first = figures["ours"][0]
+        measured_as = f"{ours_first:.2f} (best simple rule {best:.2f}) of {len(known)}"
         goals.told(
             f"cause named first, {name}", measured_as, f"at least {GOALS[name]:.2f}", met=top1 >= GOALS[name] - 0.005
         )
     if chosen.worse:
         for name, known in sets.items():
             for what, worsened in WORSE.items():
-                top1, top3, mrr = map(
-                    fmean, zip(*(measured(worsened(known, seed), ours) for seed in range(5)), strict=True)
-                )
-                print(f"{name:9}{what:31}{top1:7.3f}{top3:7.3f}{mrr:7.3f}")
+                seeds = (measured(worsened(known, seed), ours) for seed in range(5))
+                means = map(fmean, zip(*seeds, strict=True))
+                print(f"{name:9}{what:31}" + "".join(f"{one:7.3f}" for one in means))
     speed()
 
 
@@ -151,6 +157,10 @@ def measured(known: Sequence[Case], rank: Callable[[Case], Ranking]) -> tuple[fl
         sum(one <= 3 for one in found) / number,
         sum(1 / one for one in found) / number,
     )
+
+
+def top1(known: Sequence[Case]) -> float:
+    return measured(known, ours)[0]
 
 
 def place(case: Case, ranking: Ranking) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
@@ -36,7 +37,8 @@ class Outage:
     severity: Mapping[NodeId, float]
     """As alert rules have it: follows the value behind a component only loosely."""
 
-    def circuit(self) -> Circuit:
+    def asked(self) -> dict[str, Any]:
+        """What the reduction is asked beside the map."""
         own = dict.fromkeys(self.failed, 2)
         levels = self.rollup.levels(own)
         worth = {}
@@ -44,7 +46,10 @@ class Outage:
             if level := levels.get(service.id, 0):
                 full = LossCurve(service.loss_per_minute.default / 60)
                 worth[service.id] = Worth(full=full, degraded=service.degraded, is_down=level == 2)
-        return reduced(self.rollup, own=own, jobs=self.jobs, under_way={}, worth=worth)
+        return {"own": own, "jobs": self.jobs, "under_way": {}, "worth": worth}
+
+    def circuit(self) -> Circuit:
+        return reduced(self.rollup, **self.asked())
 
 
 def outage(family: str, failed: int, *, seed: int, executors: int, size: int | None = None) -> Outage:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
-from worlds import World, levels_of, worlds
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.failure_loss import FailureLoss
@@ -15,6 +14,7 @@ from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import LossRates, ServiceMap
 from bsm_remediate.domain.state import AT_BEST, Level, State
 from bsm_remediate.testing.builders import NINE, bundle
+from tests.property.worlds import World, levels_of, worlds
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from losses import Business, businesses
 
 from bsm_remediate.domain.importance import ranked
 from bsm_remediate.domain.pairs import worst_pairs
 from bsm_remediate.domain.redundancy import seconds, with_second
 from bsm_remediate.domain.worst_failures import worst_failures
 from bsm_remediate.testing.builders import NINE
+from tests.property.losses import Business, businesses
 
 ALL = 10_000
 

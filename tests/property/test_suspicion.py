@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slow_suspicion import Slow
 
 from bsm_remediate.domain.anomaly import Anomalies
 from bsm_remediate.domain.suspicion import Links, Scene, suspicion
+from tests.property.slow_suspicion import Slow
 
 SKEW_S = 30.0
 

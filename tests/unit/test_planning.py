@@ -84,7 +84,7 @@ def test_a_repair_that_ends_after_the_shop_opens_is_judged_at_the_price_of_its_o
 
 
 def test_a_repair_that_can_end_within_the_grace_of_an_outage_is_pulled_forward() -> None:
-    parts = [component("a"), component("b"), service("x", requires=["a"], loss=100)]
+    parts: list[Component | Service] = [component("a"), component("b"), service("x", requires=["a"], loss=100)]
     shop = service("y", requires=["b"], loss=60)
     graced = replace(shop, grace=timedelta(seconds=70), per_outage=5000.0)
     early = [alert("Down", instance=one, since=NINE - timedelta(seconds=40)) for one in "ab"]
