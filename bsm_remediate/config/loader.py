@@ -209,6 +209,7 @@ def _built(
         service_map=service_map,
         groups=groups,
         playbooks=playbooks if scrutinise else None,
+        person=settings.person,
         inventory=map_reader.inventory_read,
     )
     bundle_policies = reader.read()

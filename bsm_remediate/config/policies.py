@@ -25,6 +25,8 @@ from bsm_remediate.config.schema import (
     PolicySection,
 )
 from bsm_remediate.config.variables import read_vars
+from bsm_remediate.domain.attempts import by_gain, worth_trying
+from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.matcher import MatchOperator
@@ -59,6 +61,8 @@ class PolicyReader:
     groups: Mapping[str, Sequence[NodeId]]
     """Component sets and pools, and their members."""
     playbooks: Path | None
+    person: timedelta | None
+    """What handing over to a person costs, if that is said."""
     inventory: Inventory | None
     _known: Collection[str] | None = None
 
@@ -93,7 +97,7 @@ class PolicyReader:
             evidence=Evidence(section.evidence),
             component=component,
             precedence=section.precedence,
-            do=tuple(alternatives),
+            do=self._chosen(alternatives, section, entry),
             verify=checks,
             mode=mode,
             guard=guard,
@@ -108,6 +112,23 @@ class PolicyReader:
             hint = "add tcp, http or command to `verify`, or say `unchecked: true`"
             self.draft.add(entry.place(of_key=True).warning("no-second-opinion", message, hint))
         return policy
+
+    def _chosen(
+        self, alternatives: Sequence[Alternative], section: PolicySection, entry: Entry
+    ) -> tuple[Alternative, ...]:
+        """In the order in which they are tried, without those that aren't worth it."""
+        ranked = by_gain(alternatives) if section.choose == "gain" else alternatives
+        if self.person is None:
+            return tuple(ranked)
+        worth = worth_trying(ranked, self.person)
+        for number, one in enumerate(alternatives):
+            if one not in worth:
+                message = (
+                    f"is never tried: with a chance of {one.success:.0%} it saves less than the"
+                    f" {format_duration(one.duration)} that it takes (settings: person)"
+                )
+                self.draft.add(entry.place("do", number).warning("not-worth-it", message))
+        return tuple(worth)
 
     def _when(self, section: PolicySection, entry: Entry) -> Condition | None:
         source = section.when

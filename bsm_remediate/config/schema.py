@@ -34,8 +34,6 @@ LATER: dict[str, str] = {
     "canary": "canaries",
     "freeze": "change freezes",
     "learn": "learning",
-    "choose": "choosing by gain",
-    "person": "the price of a person's time",
     "approval": "escalation of approvals",
     "sources": "sources that are read",
 }
@@ -239,7 +237,10 @@ class PolicySection(_Section):
     )
     component: Text | None = Field(default=None, description="The component, or a template over labels.")
     precedence: int = Field(default=0, description="Of several that act the highest decides.")
-    do: list[AlternativeSection] = Field(default_factory=list, description="Alternatives in this order.")
+    do: list[AlternativeSection] = Field(default_factory=list, description="Alternatives, in this order.")
+    choose: Literal["written", "gain"] = Field(
+        default="written", description="`gain`: alternatives by success per time, the best first."
+    )
     verify: list[CheckSection] | None = Field(default=None, description="All must hold (default: the alert ends).")
     mode: ModeName | None = Field(default=None, description="off, shadow, approve or auto (default shadow).")
     guard: GuardSection | None = Field(default=None, description="Its limits.")
@@ -296,6 +297,9 @@ class SettingsSection(_Section):
     )
     guard: EngineGuardSection = Field(default_factory=EngineGuardSection, description="Engine-wide limits.")
     watchdog: WatchdogSection | None = Field(default=None, description="The heartbeat of monitoring.")
+    person: SomeTime | None = Field(
+        default=None, description="What handing over to a person costs: a further alternative is tried if that is less."
+    )
 
 
 class BundleSchema(_Section):

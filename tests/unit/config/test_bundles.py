@@ -391,3 +391,38 @@ def test_a_circle_is_a_warning_with_its_way(load: Load) -> None:
         ("cycle", Severity.WARNING, 2, "requirements go in a circle: a → b → c → a"),
         ("cycle", Severity.WARNING, 5, "requirements go in a circle: d → d"),
     ]
+
+
+ATTEMPTS = """
+policies:
+  mend:
+    match: {alertname: Down}
+    %s
+    do:
+      - {playbook: rebuild.yml, expect: {duration: 20m, success: 0.95}}
+      - {playbook: restart.yml, expect: {duration: 2m, success: 0.6}}
+      - {playbook: pray.yml, expect: {duration: 10m, success: 0.1}}
+"""
+
+
+def test_alternatives_are_tried_as_written_or_by_success_per_time(load: Callable[[str], Loaded]) -> None:
+    def order(choose: str) -> list[str]:
+        bundle = load(ATTEMPTS % choose).bundle
+        assert bundle is not None
+        return [one.playbook for one in bundle.policies[PolicyId("mend")].do]
+
+    assert order("") == order("choose: written") == ["rebuild.yml", "restart.yml", "pray.yml"]
+    assert order("choose: gain") == ["restart.yml", "rebuild.yml", "pray.yml"]
+
+
+def test_a_further_alternative_is_tried_only_while_it_saves_more_of_a_person_s_time_than_it_takes(
+    load: Callable[[str], Loaded],
+) -> None:
+    found = load("settings: {person: 30m}\n" + ATTEMPTS % "choose: gain")
+    assert found.bundle is not None
+    assert [one.playbook for one in found.bundle.policies[PolicyId("mend")].do] == ["restart.yml", "rebuild.yml"]
+    (warning,) = found.findings
+    assert (warning.code, warning.line) == ("not-worth-it", 10)
+    assert warning.message == (
+        "is never tried: with a chance of 10% it saves less than the 10m that it takes (settings: person)"
+    )
