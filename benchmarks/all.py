@@ -91,6 +91,25 @@ PARTS = (
         text="The same with 10,000 different alerts, each of which comes ten times, changed each time.",
     ),
     Part(
+        title="Impact",
+        script="impact.py",
+        quick=("--sizes", "1000,10000", "--largest", "0", "--rounds", "1"),
+        text="What fails with one component, with one in a hundred, and with a core switch, beside plain networkx;"
+        " [impact](impact.md) says how.",
+    ),
+    Part(
+        title="Order of restoration",
+        script="order.py",
+        quick=("--quick",),
+        text="Made outages of three families, outages on real graphs, and stored cases with proven optima;"
+        " [the order of restoration](restoration-order.md) says how it is found.",
+    ),
+    Part(
+        title="Causes",
+        script="causes.py",
+        text="Recorded outages whose cause is known: how often it is named first. [Causes](causes.md) says how.",
+    ),
+    Part(
         title="Command line",
         script="help.py",
         text="Whole processes, started anew by turns.",
