@@ -244,21 +244,22 @@ class _Walk:
 
     def _moved(self, mass: Floats, passes: Floats, graph: Adjacency, weight: Floats) -> Floats:
         """By place: the mass that settled, after all places passed on their part until little moves."""
-        number = len(mass)
-        settled, active = np.zeros(number), np.flatnonzero(mass).astype(np.int32)
+        settled = np.zeros(len(mass))
+        active = np.flatnonzero(mass).astype(np.int32)
+        amount = mass[active]
         for _ in range(_ROUNDS):
-            settled[active] += mass[active] * (1 - passes[active])
-            going = mass[active] * passes[active]
+            settled[active] += amount * (1 - passes[active])
+            going = amount * passes[active]
             if going.sum() < _ENOUGH:
                 break
+            active, going = active[going > 0], going[going > 0]
             edges = graph.edges_from(active)
             counts = graph.starts[active + 1] - graph.starts[active]
             of = np.repeat(np.arange(len(active)), counts)
             together = np.bincount(of, weight[edges], minlength=len(active))
             part = weight[edges] / np.where(together > 0, together, 1.0)[of]
-            mass = np.zeros(number)
-            np.add.at(mass, graph.ends[edges], going[of] * part)
-            active = np.flatnonzero(mass).astype(np.int32)
+            active, which = np.unique(graph.ends[edges], return_inverse=True)
+            amount = np.bincount(which, going[of] * part, minlength=len(active)).astype(np.float64)
         return settled
 
 
