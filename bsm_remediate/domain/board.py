@@ -4,7 +4,7 @@ changed, not what fires.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -15,7 +15,6 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.classify import Classifier
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.policy import Policy
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State, worse
 
@@ -103,13 +102,19 @@ class Board:
 
     def _learn(self, alert: Alert) -> None:
         reading = self._classifier.read(alert)
-        if reading.mapped.reason:
-            self._unmapped[alert.key] = Unmapped(alert=alert, decision=_unmapped(alert, reading.mapped.reason))
-        if reading.mapped.service is not None and reading.sets is not State.OK and alert.is_firing:
-            self.reports[alert.key] = (reading.mapped.service.node, reading.sets)
+        mapped = reading.mapped
+        if mapped.reason:
+            self._unmapped[alert.key] = Unmapped(alert=alert, decision=_unmapped(alert, mapped.reason))
+        if mapped.service is not None and reading.sets is not State.OK and alert.is_firing:
+            self.reports[alert.key] = (mapped.service.node, reading.sets)
         for signal in reading.signals():
-            self._said.setdefault(signal.component, {})[alert.key] = signal
-            self._added.setdefault(signal.component, []).append(signal)
+            component = signal.statement.component
+            said = self._said.get(component)
+            if said is None:
+                said = self._said[component] = {}
+            said[alert.key] = signal
+            if component in self._heard:
+                self._added.setdefault(component, []).append(signal)
 
     def _forget(self, alert: Alert) -> None:
         self._unmapped.pop(alert.key, None)
@@ -125,19 +130,21 @@ class Board:
 
     def _hear(self, said: Iterable[Signal], now: datetime) -> Heard:
         signals = by_onset(said)
-        telling = [one for one in signals if one.sets is not State.OK]
-        seen = [self._seen(one.alert) for one in telling]
+        telling = [one for one in signals if one.statement.sets is not State.OK]
+        came_in = [one.alert.received_at for one in telling]
+        seen = [self._seen(one.alert) for one in telling] if self._last_seen else came_in
         good_until = min(seen) + self._timeout if seen else _ALWAYS
         if now > good_until or any(one.alert.status is AlertStatus.UNKNOWN for one in telling):
             signals = tuple(self._as_known(one, now) for one in signals)
+        statements = {id(one.statement): one.statement for one in signals}.values()
         return Heard(
             signals=signals,
-            worst=reduce(worse, {one.sets for one in signals}, State.OK),
+            worst=reduce(worse, {one.sets for one in statements}, State.OK),
             onset=telling[0].since if telling else None,
-            is_conditional=any(policy.when is not None for policies in _distinct(signals) for policy in policies),
+            is_conditional=any(policy.when is not None for one in statements for policy in one.policies),
             # What is stale is looked at anew each time: a repeat may have come.
             good_until=good_until if now <= good_until else _NEVER,
-            leans_on_repeats=any(at > one.alert.received_at for at, one in zip(seen, telling, strict=True)),
+            leans_on_repeats=seen != came_in,
         )
 
     def _seen(self, alert: Alert) -> datetime:
@@ -150,12 +157,7 @@ class Board:
         is_silent = now > self._seen(signal.alert) + self._timeout
         if signal.sets is State.OK or not (is_silent or signal.alert.status is AlertStatus.UNKNOWN):
             return signal
-        return signal._replace(sets=State.UNKNOWN)
-
-
-def _distinct(signals: Iterable[Signal]) -> Collection[tuple[Policy, ...]]:
-    """The sets of policies that speak about `signals`, each tuple once."""
-    return {id(one.policies): one.policies for one in signals}.values()
+        return signal._replace(statement=signal.statement._replace(sets=State.UNKNOWN))
 
 
 def _unmapped(alert: Alert, reason: str) -> Decision:

@@ -285,8 +285,13 @@ def _alike(heard: Heard) -> Iterable[list[Signal]]:
     if heard.is_conditional:
         return [[signal] for signal in heard.signals]
     groups: dict[tuple[int, str], list[Signal]] = {}
+    of_statement: dict[int, list[Signal]] = {}
     for signal in heard.signals:
-        groups.setdefault((id(signal.policies), signal.name), []).append(signal)
+        statement = signal.statement
+        group = of_statement.get(id(statement))
+        if group is None:
+            group = of_statement[id(statement)] = groups.setdefault((id(statement.policies), statement.name), [])
+        group.append(signal)
     return groups.values()
 
 

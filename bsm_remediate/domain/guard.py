@@ -291,8 +291,11 @@ GUARDS: tuple[Guard, ...] = (
 
 def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
     """The first objection, else the permission to run."""
-    objections = (guard.check(case) for guard in guards)
-    return next((held for held in objections if held is not None), case.decided(Verdict.RUN, "permitted"))
+    for guard in guards:
+        objection = guard.check(case)
+        if objection is not None:
+            return objection
+    return case.decided(Verdict.RUN, "permitted")
 
 
 def _in_force(until: datetime | None, now: datetime) -> bool:

@@ -56,6 +56,8 @@ class Mapper:
         self._services = bundle.service_map.services
         self._settings = bundle.settings
         self._by_match = MatchIndex((one.id, one.match) for one in self._components.values() if one.match)
+        self.labels = frozenset({*bundle.settings.component_labels, *bundle.settings.not_about, *self._by_match.labels})
+        """All labels that it looks at, beside those in a policy's own template."""
         self._by_alias: dict[str, list[NodeId]] = {}
         self._by_host: dict[str, list[NodeId]] = {}
         for one in self._components.values():

@@ -67,6 +67,8 @@ class MatchIndex(Generic[Item]):
             else:
                 self._filed.setdefault((rarest.label, rarest.value), []).append((place, (item,), rest))
         self._labels = frozenset(label for label, _ in self._filed)
+        self.labels = frozenset(m.label for _, matchers in entries for m in matchers)
+        """All labels that any matcher looks at."""
 
     def matching(self, labels: Mapping[str, str]) -> tuple[Item, ...]:
         """The items all of whose matchers fit `labels`, in the order in which they were given."""
