@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from bsm_remediate.domain.alert import AlertKey
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.episode import Episode
@@ -89,7 +90,10 @@ class Case:
     policy: Policy
     signals: tuple[Signal, ...]
     """The earliest first."""
+    alerts: tuple[AlertKey, ...]
+    """Those of the signals."""
     alternative_index: int
+    alternative: Alternative
     allowed: Mode
     """The stricter of policy and alternative, whatever this engine's cap."""
     touched: frozenset[NodeId]
@@ -99,10 +103,6 @@ class Case:
     def mode(self) -> Mode:
         """The strictest of policy, alternative and this engine's cap."""
         return min(self.allowed, self.scene.situation.max_mode)
-
-    @property
-    def alternative(self) -> Alternative:
-        return self.policy.do[min(self.alternative_index, len(self.policy.do) - 1)]
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -146,7 +146,7 @@ class Case:
             verdict=verdict,
             reason=reason,
             alternative=self.alternative_index,
-            alerts=tuple(signal.alert.key for signal in self.signals),
+            alerts=self.alerts,
         )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import reduce
 from itertools import chain, groupby
 
-from bsm_remediate.domain.alert import Alert
+from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.assessment import assess
 from bsm_remediate.domain.board import Board, Heard, by_onset
 from bsm_remediate.domain.bundle import Bundle
@@ -20,7 +20,7 @@ from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.episode import Episode, latest_episodes
 from bsm_remediate.domain.facts import Facts
-from bsm_remediate.domain.guard import decide
+from bsm_remediate.domain.guard import decide, speaking
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
@@ -55,7 +55,8 @@ class _Speakers:
 
     heard: Heard
     assume: Mode | None
-    chosen: tuple[tuple[Policy, tuple[Signal, ...]], ...]
+    chosen: tuple[tuple[Policy, tuple[Signal, ...], tuple[AlertKey, ...]], ...]
+    """Each policy that speaks, with its signals and their alerts."""
     settled: tuple[Decision, ...]
 
 
@@ -158,13 +159,14 @@ class Evaluator:
     def _decide_all(self, scene: Scene, heard: Mapping[NodeId, Heard]) -> tuple[list[Candidate], list[Decision]]:
         candidates: list[Candidate] = []
         settled: list[Decision] = []
+        guards = speaking(scene)
         self._speakers = {node: one for node, one in self._speakers.items() if heard.get(node) is one.heard}
         for component in sorted(heard):
             speakers = self._speakers_on(scene, component, heard[component])
             settled += speakers.settled
-            for policy, signals in speakers.chosen:
-                case = self._case(scene, component, policy, signals)
-                candidates.append(Candidate(case=case, decision=decide(case)))
+            for policy, signals, alerts in speakers.chosen:
+                case = self._case(scene, component, policy, signals, alerts)
+                candidates.append(Candidate(case=case, decision=decide(case, guards)))
         return candidates, settled
 
     def _speakers_on(self, scene: Scene, component: NodeId, heard: Heard) -> _Speakers:
@@ -172,19 +174,20 @@ class Evaluator:
         known = self._speakers.get(component)
         if known is not None and known.assume is scene.situation.assume and not heard.is_conditional:
             return known
-        chosen: dict[PolicyId, list[Signal]] = defaultdict(list)
+        chosen: dict[PolicyId, list[list[Signal]]] = defaultdict(list)
         settled: list[Decision] = []
         for alike in _alike(heard):
-            speaking = self._who_speaks(scene, alike[0])
-            if isinstance(speaking, Decision):
-                settled.append(replace(speaking, alerts=tuple(one.alert.key for one in alike)))
+            who = self._who_speaks(scene, alike[0])
+            if isinstance(who, Decision):
+                settled.append(replace(who, alerts=_keys(alike)))
                 continue
-            for policy in speaking:
-                chosen[policy.id] += alike
+            for policy in who:
+                chosen[policy.id].append(alike)
+        spoken_of = {policy: _merged(heard, groups) for policy, groups in sorted(chosen.items())}
         found = _Speakers(
             heard=heard,
             assume=scene.situation.assume,
-            chosen=tuple((self.bundle.policies[one], by_onset(chosen[one])) for one in sorted(chosen)),
+            chosen=tuple((self.bundle.policies[one], said, _keys(said)) for one, said in spoken_of.items()),
             settled=tuple(settled),
         )
         self._speakers[component] = found
@@ -233,7 +236,9 @@ class Evaluator:
         except InvalidExpression:
             return False  # a value of the wrong kind, say a text where a number is compared: nothing is done about it
 
-    def _case(self, scene: Scene, node: NodeId, policy: Policy, signals: tuple[Signal, ...]) -> Case:
+    def _case(
+        self, scene: Scene, node: NodeId, policy: Policy, signals: tuple[Signal, ...], alerts: tuple[AlertKey, ...]
+    ) -> Case:
         component = self.bundle.service_map.components[node]
         episode = scene.episodes.get((node, policy.id))
         newest = newest_onset(signals, episode, scene.now)
@@ -246,7 +251,9 @@ class Evaluator:
             component=component,
             policy=policy,
             signals=signals,
+            alerts=alerts,
             alternative_index=index,
+            alternative=alternative,
             allowed=allowed,
             touched=touched_by(policy, alternative, component, self._on_host),
         )
@@ -293,6 +300,17 @@ def _alike(heard: Heard) -> Iterable[list[Signal]]:
             group = of_statement[id(statement)] = groups.setdefault((id(statement.policies), statement.name), [])
         group.append(signal)
     return groups.values()
+
+
+def _merged(heard: Heard, groups: list[list[Signal]]) -> tuple[Signal, ...]:
+    """All signals of `groups`, the earliest first; each group is so already."""
+    if sum(map(len, groups)) == len(heard.signals):
+        return heard.signals
+    return tuple(groups[0]) if len(groups) == 1 else by_onset(chain.from_iterable(groups))
+
+
+def _keys(signals: Iterable[Signal]) -> tuple[AlertKey, ...]:
+    return tuple([one.alert.key for one in signals])
 
 
 def _name(signal: Signal) -> str:

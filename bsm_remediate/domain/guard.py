@@ -4,11 +4,11 @@ a class and a line in `GUARDS`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bsm_remediate.domain.case import Case, newly_down
+from bsm_remediate.domain.case import Case, Scene, newly_down
 from bsm_remediate.domain.causes import explained_by, settling
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
@@ -175,8 +175,6 @@ class CoolingDown:
 
 class BudgetSpent:
     def check(self, case: Case) -> Decision | None:
-        if not case.scene.situation.runs:
-            return None
         guard = case.policy.guard
         limits: tuple[tuple[str, Rate | None, Iterable[Run]], ...] = (
             (f"on {case.component.id}", guard.max_runs_per_component, self._of_both(case)),
@@ -287,6 +285,25 @@ GUARDS: tuple[Guard, ...] = (
     NeedsApproval(),
 )
 """In the order of DESIGN 5.4; unmapped, no_policy and ambiguous are settled before there is a case."""
+
+
+_NEEDS: Mapping[type[Guard], Callable[[Scene], object]] = {
+    AlreadyRunning: lambda scene: scene.runs_of,
+    Silenced: lambda scene: scene.situation.suppressed,
+    HeldByPerson: lambda scene: scene.situation.holds or scene.episodes,
+    AwaitingResolve: lambda scene: scene.episodes,
+    Quarantined: lambda scene: scene.situation.runs,
+    Paused: lambda scene: scene.situation.pauses,
+    Storm: lambda scene: scene.storm,
+    CoolingDown: lambda scene: scene.episodes,
+    BudgetSpent: lambda scene: scene.situation.runs,
+}
+"""Without that a guard has nothing to say, whatever the case: with thousands of cases it isn't asked."""
+
+
+def speaking(scene: Scene) -> tuple[Guard, ...]:
+    """The guards that may object to anything now."""
+    return tuple(guard for guard in GUARDS if _NEEDS.get(type(guard), bool)(scene))
 
 
 def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
