@@ -58,7 +58,10 @@ def _component(row: Row, plan: Row) -> list[str]:
         f"alert {signal['alert']} since {signal['since']} says {signal['sets']} (found by {signal['how']})"
         for signal in row["signals"]
     )
-    lines += [f"it is a cause: it {one['reason']}" for one in plan["root_causes"] if one["component"] == row["id"]]
+    for one in plan["root_causes"]:
+        if one["component"] == row["id"]:
+            sureness = "may be" if one["suspect"] or one["symptom"] else "is"
+            lines.append(f"it {sureness} a cause (score {one['score']:.2f}): it {one['reason']}")
     return lines + _said(plan, lambda one: bool(one["component"] == row["id"]))
 
 

@@ -83,7 +83,7 @@ class Scene:
 
 
 def suspicion(scene: Scene) -> Floats:
-    """By speaker, shares of 1. Zeros only when there are no speakers."""
+    """By speaker, shares of 1; zeros where none of them has to be explained."""
     number = len(scene.speakers)
     if number < 2:
         return np.ones(number)
@@ -113,6 +113,8 @@ class _Walk:
         """By speaker."""
         scene = self._scene
         weight = self._relevance[scene.speakers]
+        if not weight.any():
+            return weight
         mass = np.zeros(scene.links.number)
         mass[scene.speakers] = weight / weight.sum()
         noticed = self._noticed[scene.speakers] * weight

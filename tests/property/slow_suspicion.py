@@ -43,6 +43,8 @@ class Slow:
         self.weigh(noticed)
         self.speak_for_the_silent()
         start = {place: self.relevance[place] for place in self.speakers}
+        if not any(start.values()):
+            return [0.0] * len(start)
         leaning = {place: noticed.get(place, 0.0) * start[place] for place in self.speakers}
         mass = scaled(start)
         if any(leaning.values()):
