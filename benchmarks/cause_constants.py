@@ -11,7 +11,7 @@ Top1 = Mapping[str, Callable[[], float]]
 """Set → how often its causes are named first, with the constants as they are."""
 CONSTANTS = (
     *("_LAG_S", "_LEAD_S", "_LATE_S", "_RATIO_POWER", "_STRENGTH_POWER", "_STAY", "_THROUGH_SILENCE"),
-    *("_OWN_EVIDENCE", "_OWN_WEIGHT", "_OWN_MOMENT", "_DEMAND_WEIGHT", "_STARVED", "_STARVED_TOO"),
+    *("_OWN_EVIDENCE", "_OWN_WEIGHT", "_OWN_MOMENT", "_DEMAND_WEIGHT", "_STARVED", "_STARVED_TOO", "_MAY_BE_DEAD"),
 )
 SHARES = frozenset(CONSTANTS) - {"_LAG_S", "_LEAD_S", "_LATE_S", "_OWN_WEIGHT"}
 """Those that mean nothing above 1."""

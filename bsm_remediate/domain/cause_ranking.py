@@ -71,9 +71,15 @@ def _suspected(rollup: RollUp, failing: Failing) -> dict[NodeId, list[NodeId]]:
     found = {one: list(rollup.dependants(one)) for one in silent}
     for node in failing.own:
         for child in rollup.requirements(node) if node in rollup.service_map.components else ():
-            if child in failing.signals and failing.states.get(child, State.OK) is State.OK and child not in silent:
+            if child not in silent and child not in failing.states and _is_mentioned(failing, child):
                 found.setdefault(child, []).append(node)
     return found
+
+
+def _is_mentioned(failing: Failing, node: NodeId) -> bool:
+    """Whether alerts are about `node` though none says that it fails. Those of a mended one, slow to end, do say so."""
+    said = failing.signals.get(node, ())
+    return bool(said) and all(signal.sets is State.OK for signal in said)
 
 
 def _belief(failing: Failing, node: NodeId, dependants: Sequence[NodeId], explained: Collection[NodeId]) -> float:

@@ -46,6 +46,10 @@ _STARVED = 0.5
 """How much one such component explains what requires it; where several are, the square of their number less."""
 _STARVED_TOO = 0.2
 """How much less where that which requires it is itself asked too little."""
+_MAY_BE_DEAD = 0.8
+"""How much less that which requires it explains the only one asked too little; of several, the square of their number
+less: all of them can't be dead.
+"""
 _ROUNDS = 500
 """Links in a row that suspicion follows at most: by then all but nothing has settled."""
 _ENOUGH = 1e-4
@@ -242,7 +246,7 @@ class _Walk:
         siblings = np.bincount(owners[up], minlength=self._scene.links.number)[owners[up]]
         lag = self._onset_s[ends[up]] - self._onset_s[owners[up]]
         belief = np.where(np.isnan(lag), 1.0, _kernel(np.nan_to_num(lag), self._scene.skew_s, _LAG_S, _LAG_S))
-        return up, belief * (1 - 0.8 / siblings**2)
+        return up, belief * (1 - _MAY_BE_DEAD / siblings**2)
 
     def _moved(self, mass: Floats, passes: Floats, graph: Adjacency, weight: Floats) -> Floats:
         """By place: the mass that settled, after all places passed on their part until little moves."""

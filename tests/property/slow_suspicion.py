@@ -140,7 +140,7 @@ class Slow:
                 links[owner].append((end, self.belief(owner, end, len(starved)) * share))
             spoken = [end for end in starved if end in self.speakers and owner in self.speakers]
             for end in spoken:
-                links[end].append((owner, self.lag(end, owner) * (1 - 0.8 / len(spoken) ** 2)))
+                links[end].append((owner, self.lag(end, owner) * (1 - fast._MAY_BE_DEAD / len(spoken) ** 2)))
         passing = {}
         for place in range(self.scene.links.number):
             best = max((weight for _, weight in links[place]), default=0.0)

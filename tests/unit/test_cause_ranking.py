@@ -14,8 +14,9 @@ from bsm_remediate.domain.bundle import Bundle, Settings
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.impact import RootCause
 from bsm_remediate.domain.policy import Evidence
+from bsm_remediate.domain.run import RunEnd, RunState
 from bsm_remediate.domain.state import State
-from bsm_remediate.testing.builders import NINE, alert, at_least_of, bundle, component, policy, service, situation
+from bsm_remediate.testing.builders import NINE, alert, at_least_of, bundle, component, policy, run, service, situation
 
 ALL = Settings(state_from_severity=True)
 SHOP = bundle(
@@ -173,6 +174,21 @@ def test_an_alert_that_changes_no_state_is_evidence_for_the_ranking() -> None:
     assert found["db-1"].suspect
     assert found["db-1"].reason == "has an alert that changes no state, but what needs it fails"
     assert found["db-1"].score > 0
+
+
+def test_a_mended_component_whose_alert_is_slow_to_end_is_no_suspect() -> None:
+    restart = policy("restart", match={"alertname": "Errors"})
+    shop = bundle(*SHOP.service_map.components.values(), *SHOP.service_map.services.values(), restart)
+    mended = run(
+        "db-1",
+        "restart",
+        RunState.SUCCEEDED,
+        end=RunEnd.RESTORED,
+        passed_at=NINE - timedelta(seconds=30),
+        ended_at=NINE - timedelta(seconds=30),
+    )
+    found = Evaluator(shop).evaluate(situation(signs("db-1"), signs("web-1"), runs=[mended])).impact.root_causes
+    assert [cause.component for cause in found] == ["web-1"]
 
 
 def test_at_most_a_hundred_suspects_are_listed() -> None:
