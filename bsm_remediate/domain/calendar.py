@@ -21,7 +21,7 @@ class Times(Protocol):
         """Whether `now` is one of them; the start of a span counts, its end doesn't."""
 
     def edges(self, since: datetime, until: datetime) -> Iterable[datetime]:
-        """Moments after `since` and before `until` at which it may begin or end: all at which it does are among them."""
+        """Moments after `since` and before `until` at which it may begin or end, none left out at which it does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -117,6 +117,43 @@ def test_the_costliest_service_comes_first_whoever_called_first(shop: Timeline) 
     assert [call.component.id for call in shop.executor.calls] == ["db-1", "batch-1"]
 
 
+ALIKE = """
+currency: EUR
+services:
+  first: {loss_per_minute: 900, requires: [a]}
+  x: {loss_per_minute: 100, requires: [b]}
+  y: {loss_per_minute: 99, function: y, requires: [c]}
+components: {a: {}, b: {}, c: {}}
+goals: {a-little: {weights: {y: 1.02}}, a-lot: {weights: {y: 2}}}
+policies:
+  restart:
+    match: {alertname: Down}
+    evidence: direct
+    do: [{playbook: restart.yml, expect: {duration: 100s}}]
+    unchecked: true
+    mode: auto
+settings: {executors: 1, guard: {storm: {all: 90%, at_least: 10}}}
+"""
+
+
+@pytest.mark.parametrize(("goal", "order"), [("a-little", ["a", "b", "c"]), ("a-lot", ["a", "c", "b"])])
+def test_the_announced_order_stands_until_another_is_clearly_better(
+    goal: str, order: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "shop.yml").write_text(ALIKE)
+    loaded = load_bundle(tmp_path / "shop.yml", inventory=None, playbooks=None, scrutinise=False)
+    assert loaded.bundle is not None, loaded.findings
+    shop = Timeline(loaded.bundle, MemoryStore(), options=EngineOptions(max_mode=Mode.AUTO))
+    shop.asks("pause")
+    for component in "abc":
+        shop.at("09:00:00").fires("Down", instance=component)
+    shop.asks("resume")
+    shop.at("09:00:01").expect(running={"a"})
+    shop.asks("goal", goal)
+    shop.at("09:10:00")
+    assert [call.component.id for call in shop.executor.calls] == order
+
+
 def test_a_symptom_waits_until_its_cause_is_restored_and_settled(shop: Timeline) -> None:
     shop.at("09:00:00").fires("PostgresDown", instance="db-1")
     shop.fires("WebDown", instance="web-1").expect(running={"db-1"}, held={"web-1": "symptom"})
