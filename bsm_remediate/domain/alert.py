@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import isfinite
 from typing import NamedTuple
 
 from bsm_remediate.domain.ids import Fingerprint, aware
@@ -64,3 +65,18 @@ class Alert:
 def severity_of(labels: Mapping[str, str]) -> str:
     """The severity that the labels name, in small letters; empty when they name none."""
     return labels.get("severity", "").lower()
+
+
+SCORE = "score"
+"""Annotation in which a sender says how strong the anomaly is: any positive scale, for only ratios are looked at."""
+
+
+def score_of(annotations: Mapping[str, str]) -> float:
+    """What the sender says; 0 where it says nothing that could be a strength."""
+    if SCORE not in annotations:
+        return 0.0
+    try:
+        score = float(annotations[SCORE])
+    except ValueError:
+        return 0.0
+    return min(max(score, 1e-9), 1e9) if isfinite(score) and score > 0 else 0.0

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +20,6 @@ from bsm_remediate.domain.topology import Numbers
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-SCORE = "score"
-"""Annotation in which a sender says how strong the anomaly is: any positive scale, for only ratios are looked at."""
 _MOST = 8
 """Signals looked at of one component: the earliest half and the latest half of them."""
 _WEAKER = 0.5
@@ -66,7 +63,7 @@ def read_anomalies(components: Sequence[NodeId], signals: Mapping[NodeId, Sequen
     is_own = np.array([kind is AlertKind.OWN for kind in kinds], np.bool_) | is_declared
     is_demand = np.array([kind is AlertKind.DEMAND for kind in kinds], np.bool_) & ~is_own
     onsets = np.array([signal.since.timestamp() for _, signal in read])
-    scores = np.array([_score(signal) for _, signal in read])
+    scores = np.array([signal.score for _, signal in read])
     by_state = np.array([1.0 if signal.sets is State.DOWN else _WEAKER for _, signal in read])
     lacks_demand = np.bincount(owner[is_demand], minlength=number)
     return Anomalies(
@@ -96,16 +93,3 @@ def _scaled(scores: Floats, strengths: Floats) -> Floats:
     if not len(given):
         return strengths
     return np.where(scores > 0, scores / np.median(given), strengths)
-
-
-def _score(signal: Signal) -> float:
-    """What the sender says; 0 where it says nothing that could be a strength."""
-    annotations = signal.alert.annotations
-    if SCORE not in annotations:
-        return 0.0
-    said = annotations[SCORE]
-    try:
-        score = float(said)
-    except ValueError:
-        return 0.0
-    return min(max(score, 1e-9), 1e9) if isfinite(score) and score > 0 else 0.0

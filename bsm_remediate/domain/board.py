@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
-from operator import attrgetter
+from itertools import compress, count
+from operator import attrgetter, is_not
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
@@ -55,7 +56,6 @@ class Board:
         self._classifier = Classifier(bundle)
         self._timeout = bundle.settings.alert_timeout
         self._alerts: Sequence[Alert] = ()
-        self._known: dict[AlertKey, Alert] = {}
         self._said: dict[NodeId, dict[AlertKey, Signal]] = {}
         self._added: dict[NodeId, list[Signal]] = {}
         """What came since it was summed up."""
@@ -73,7 +73,7 @@ class Board:
     def read(
         self, alerts: Sequence[Alert], last_seen: Mapping[AlertKey, datetime], now: datetime
     ) -> Mapping[NodeId, Heard]:
-        """What `alerts` say at `now`, by component."""
+        """What `alerts`, each of them once, say at `now`, by component."""
         if alerts is not self._alerts:
             self._take(alerts)
         if last_seen is not self._last_seen:
@@ -91,14 +91,17 @@ class Board:
     # --- taking over what changed ----------------------------------------------------------------------------------
 
     def _take(self, alerts: Sequence[Alert]) -> None:
-        current = {alert.key: alert for alert in alerts}
-        for key, alert in self._known.items():
+        """Only what comes after the first difference is compared: in a storm that is what is new."""
+        same = next(compress(count(), map(is_not, self._alerts, alerts)), min(len(self._alerts), len(alerts)))
+        before = {alert.key: alert for alert in self._alerts[same:]}
+        current = {alert.key: alert for alert in alerts[same:]}
+        for key, alert in before.items():
             if current.get(key) is not alert:
                 self._forget(alert)
         for key, alert in current.items():
-            if self._known.get(key) is not alert:
+            if before.get(key) is not alert:
                 self._learn(alert)
-        self._alerts, self._known = alerts, current
+        self._alerts = alerts
 
     def _learn(self, alert: Alert) -> None:
         reading = self._classifier.read(alert)

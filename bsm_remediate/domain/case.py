@@ -18,7 +18,7 @@ from bsm_remediate.domain.policy import Alternative, Mode, Policy, Scope
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
-from bsm_remediate.domain.signal import Signal
+from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.state import AT_BEST, AT_WORST, Level, State
 
@@ -92,6 +92,8 @@ class Case:
     """The earliest first."""
     alerts: tuple[AlertKey, ...]
     """Those of the signals."""
+    statements: tuple[Statement, ...]
+    """What the signals say, each thing once."""
     alternative_index: int
     alternative: Alternative
     allowed: Mode

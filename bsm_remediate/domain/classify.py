@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from sys import intern
 from typing import NamedTuple
 
-from bsm_remediate.domain.alert import Alert, severity_of
+from bsm_remediate.domain.alert import Alert, score_of, severity_of
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.mapping import Attempt, Mapped, Mapper
 from bsm_remediate.domain.match_index import MatchIndex
@@ -56,8 +56,9 @@ class Reading(NamedTuple):
 
     def signals(self) -> list[Signal]:
         """One for each component that it is about."""
-        since = min(self.alert.starts_at, self.alert.received_at)
-        return [Signal(self.alert, since, statement) for statement in self.meaning.statements]
+        alert = self.alert
+        since, score = min(alert.starts_at, alert.received_at), score_of(alert.annotations)
+        return [Signal(alert, since, statement, score) for statement in self.meaning.statements]
 
 
 class Classifier:

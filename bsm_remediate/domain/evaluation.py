@@ -29,7 +29,7 @@ from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run
-from bsm_remediate.domain.signal import Signal
+from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.state import State, worse
 from bsm_remediate.errors import InvalidExpression
@@ -40,13 +40,28 @@ class Evaluation:
     """What was found at one moment."""
 
     situation: Situation
-    signals: tuple[Signal, ...]
+    signals_on: Mapping[NodeId, tuple[Signal, ...]]
+    """By component, the earliest first."""
     impact: Impact
     decisions: tuple[Decision, ...]
     """One for each component and policy that speaks about it; without policy where none does."""
     plan: Plan
     unmapped: tuple[tuple[Alert, str], ...] = ()
     """Alerts that fit nothing, with the reason."""
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        return tuple(chain.from_iterable(self.signals_on.values()))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Chosen:
+    """A policy that speaks about a component, and by what."""
+
+    policy: Policy
+    signals: tuple[Signal, ...]
+    alerts: tuple[AlertKey, ...]
+    statements: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -55,8 +70,7 @@ class _Speakers:
 
     heard: Heard
     assume: Mode | None
-    chosen: tuple[tuple[Policy, tuple[Signal, ...], tuple[AlertKey, ...]], ...]
-    """Each policy that speaks, with its signals and their alerts."""
+    chosen: tuple[_Chosen, ...]
     settled: tuple[Decision, ...]
 
 
@@ -89,7 +103,7 @@ class Evaluator:
         plan = make_plan(scene, candidates, held=held, unmapped=[one.alert for one in unmapped])
         return Evaluation(
             situation=situation,
-            signals=tuple(chain.from_iterable(signals.values())),
+            signals_on=signals,
             impact=impact,
             decisions=tuple(decisions),
             plan=plan,
@@ -164,8 +178,8 @@ class Evaluator:
         for component in sorted(heard):
             speakers = self._speakers_on(scene, component, heard[component])
             settled += speakers.settled
-            for policy, signals, alerts in speakers.chosen:
-                case = self._case(scene, component, policy, signals, alerts)
+            for one in speakers.chosen:
+                case = self._case(scene, component, one)
                 candidates.append(Candidate(case=case, decision=decide(case, guards)))
         return candidates, settled
 
@@ -183,11 +197,10 @@ class Evaluator:
                 continue
             for policy in who:
                 chosen[policy.id].append(alike)
-        spoken_of = {policy: _merged(heard, groups) for policy, groups in sorted(chosen.items())}
         found = _Speakers(
             heard=heard,
             assume=scene.situation.assume,
-            chosen=tuple((self.bundle.policies[one], said, _keys(said)) for one, said in spoken_of.items()),
+            chosen=tuple(_chosen(self.bundle.policies[one], _merged(heard, chosen[one])) for one in sorted(chosen)),
             settled=tuple(settled),
         )
         self._speakers[component] = found
@@ -236,12 +249,11 @@ class Evaluator:
         except InvalidExpression:
             return False  # a value of the wrong kind, say a text where a number is compared: nothing is done about it
 
-    def _case(
-        self, scene: Scene, node: NodeId, policy: Policy, signals: tuple[Signal, ...], alerts: tuple[AlertKey, ...]
-    ) -> Case:
+    def _case(self, scene: Scene, node: NodeId, chosen: _Chosen) -> Case:
+        policy = chosen.policy
         component = self.bundle.service_map.components[node]
         episode = scene.episodes.get((node, policy.id))
-        newest = newest_onset(signals, episode, scene.now)
+        newest = newest_onset(chosen.signals, episode, scene.now)
         index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
         alternative = policy.do[min(index, len(policy.do) - 1)]
         stance = self._stance(scene, policy)
@@ -250,8 +262,9 @@ class Evaluator:
             scene=scene,
             component=component,
             policy=policy,
-            signals=signals,
-            alerts=alerts,
+            signals=chosen.signals,
+            alerts=chosen.alerts,
+            statements=chosen.statements,
             alternative_index=index,
             alternative=alternative,
             allowed=allowed,
@@ -307,6 +320,11 @@ def _merged(heard: Heard, groups: list[list[Signal]]) -> tuple[Signal, ...]:
     if sum(map(len, groups)) == len(heard.signals):
         return heard.signals
     return tuple(groups[0]) if len(groups) == 1 else by_onset(chain.from_iterable(groups))
+
+
+def _chosen(policy: Policy, signals: tuple[Signal, ...]) -> _Chosen:
+    statements = {id(one.statement): one.statement for one in signals}
+    return _Chosen(policy=policy, signals=signals, alerts=_keys(signals), statements=tuple(statements.values()))
 
 
 def _keys(signals: Iterable[Signal]) -> tuple[AlertKey, ...]:

@@ -76,7 +76,7 @@ class AwaitingResolve:
 
 class TooOld:
     def check(self, case: Case) -> Decision | None:
-        if all(signal.sets is State.UNKNOWN for signal in case.signals):
+        if all(one.sets is State.UNKNOWN for one in case.statements):
             can_tell = any(signal.alert.is_firing for signal in case.signals)
             why = "its alerts neither repeat nor resolve" if can_tell else "the sources of its alerts can't tell"
             reason = f"{case.component.id} is unknown, which alone starts no run: {why}"
@@ -131,7 +131,7 @@ class Symptom:
         if explained is not None:
             reason = explained_by(case.component.id, explained, case.scene.impact.states)
             return case.decided(Verdict.SYMPTOM, reason)
-        if any(signal.evidence is Evidence.DIRECT for signal in case.signals):
+        if any(one.evidence is Evidence.DIRECT for one in case.statements):
             return None
         return self._settling(case)
 

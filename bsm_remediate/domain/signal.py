@@ -35,6 +35,8 @@ class Signal(NamedTuple):
     since: datetime
     """`starts_at`, or `received_at` where that lies in the future (DESIGN 5.6)."""
     statement: Statement
+    score: float = 0.0
+    """How strong the anomaly is by its sender's word, on a scale of its own; 0 where it says nothing (`SCORE`)."""
 
     @property
     def name(self) -> str:

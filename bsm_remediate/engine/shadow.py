@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
+from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation
@@ -177,14 +177,12 @@ class _Scene:
         self._steps: dict[tuple[str, str], Step] = {}
         for step in evaluation.plan.shadow:
             self._steps[step.decision.component or "", step.decision.policy or ""] = step
-        self._since: dict[tuple[NodeId, AlertKey], datetime] = {
-            (signal.component, signal.alert.key): signal.since for signal in evaluation.signals
-        }
 
     def decision(self, node: NodeId, decision: Decision, policy: Policy, alternative: Alternative) -> ShadowDecision:
         component = self._bundle.service_map.components[node]
         now = self._evaluation.situation.at
-        began = min((self._since.get((component.id, key), now) for key in decision.alerts), default=now)
+        since = {one.alert.key: one.since for one in self._evaluation.signals_on.get(node, ())}
+        began = min((since.get(key, now) for key in decision.alerts), default=now)
         return ShadowDecision(
             at=now,
             verdict=decision.verdict,

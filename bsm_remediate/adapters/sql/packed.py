@@ -29,6 +29,10 @@ class PackedTexts(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._unpacked()[name]
 
+    def __contains__(self, name: object) -> bool:
+        # A name that isn't in the text is no key; most that are asked for aren't.
+        return isinstance(name, str) and name in self.packed and name in self._unpacked()
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._unpacked())
 
