@@ -88,6 +88,23 @@ def test_of_two_that_fail_alike_the_stronger_one_ranks_higher() -> None:
     assert first(signs("web-1", score=50), signs("pay-1", score=5)) == "web-1"
 
 
+@pytest.mark.parametrize(("older_loss", "newer_loss"), [(10, 100), (100, 10)])
+def test_of_two_outages_at_once_the_causes_of_the_costlier_one_come_first(older_loss: float, newer_loss: float) -> None:
+    shop = bundle(
+        component("db-1"),
+        component("web-1", requires=["db-1"]),
+        component("cache-1"),
+        component("api-1", requires=["cache-1"]),
+        service("checkout", requires=["web-1"], loss=older_loss),
+        service("search", requires=["api-1"], loss=newer_loss),
+        settings=ALL,
+    )
+    older = [signs("db-1", seconds_ago=7200), signs("web-1", seconds_ago=7190)]
+    newer = [signs("cache-1", seconds_ago=60), signs("api-1", seconds_ago=50)]
+    by_loss = ["db-1", "cache-1"] if older_loss > newer_loss else ["cache-1", "db-1"]
+    assert list(ranked(*older, *newer, of=shop)) == by_loss
+
+
 @pytest.mark.parametrize("said", ["nan", "inf", "-inf", "-3", "0", "", "strong", "1e999", "{{ 7*7 }}"])
 def test_a_score_that_is_no_strength_counts_as_none(said: str) -> None:
     plain = ranked(signs("web-1"), signs("pay-1"))
