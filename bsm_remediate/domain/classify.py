@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from sys import intern
 from typing import NamedTuple
 
@@ -57,6 +58,9 @@ class Reading(NamedTuple):
     def signals(self) -> list[Signal]:
         """One for each component that it is about."""
         alert = self.alert
+        if any(policy.when is not None for policy in self.policies):
+            # Conditions look at its texts again and again: these are kept at hand.
+            alert = replace(alert, labels=dict(alert.labels.items()), annotations=dict(alert.annotations.items()))
         since, score = min(alert.starts_at, alert.received_at), score_of(alert.annotations)
         return [Signal(alert, since, statement, score) for statement in self.meaning.statements]
 

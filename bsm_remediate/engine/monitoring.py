@@ -208,7 +208,7 @@ def _is_known(alert: Alert, picture: Picture, touched_within: timedelta) -> bool
     known = next(iter(picture.firing([alert.key])), None)
     if known is None or not alert.is_firing or known.starts_at < alert.starts_at:
         return False
-    if known.labels != alert.labels or known.annotations != alert.annotations:
-        return False
     seen = max(known.received_at, picture.last_seen.get(known.key, known.received_at))
-    return alert.received_at - seen < touched_within
+    if alert.received_at - seen >= touched_within:
+        return False
+    return known.labels == alert.labels and known.annotations == alert.annotations

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.ports import AlertLog
 
-_BATCH = 5_000
+_BATCH = 1_000
+"""Rows at once: few enough to cost no memory worth speaking of."""
 
 
 class Picture:

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from bsm_remediate.adapters.sql.packed import PackedTexts, packed
+from bsm_remediate.adapters.sql.packed import PackedTexts, Texts, packed
+from bsm_remediate.adapters.sql.stored_texts import StoredTexts, TextReader
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.ports import Accepted
@@ -36,6 +37,8 @@ _CHANGED = (
     "SELECT c.position, c.source, c.fingerprint, c.status, c.labels, c.annotations, c.starts_at, c.ends_at,"
     " c.received_at FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
 )
+
+_CHANGED_WITHOUT_TEXTS = _CHANGED.replace(" c.labels, c.annotations,", "")
 
 _Known = tuple[float, str, bool]
 """starts_at and digest of the content of the change that counts, and whether it is over."""
@@ -80,23 +83,26 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
     return Accepted(new=len(changes), repeated=len(alerts) - len(changes) - outdated, outdated=outdated)
 
 
-def changes(connection: Connection, *, after: int, limit: int) -> tuple[list[Alert], int]:
-    """The alerts that changed after that position, as they are now, and the position reached."""
+def changes(connection: Connection, texts: TextReader, *, after: int, limit: int) -> tuple[list[Alert], int]:
+    """The alerts that changed after that position, as they are now, and the position reached. They may be held for
+    long, so their texts stay in the database.
+    """
     cursor = connection.connection.cursor()
-    cursor.execute(f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
+    cursor.execute(f"{_CHANGED_WITHOUT_TEXTS} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
     rows = cursor.fetchall()
-    return [_alert(row) for row in rows], rows[-1][0] if rows else after
+    found = [_alert(row, StoredTexts(texts.labels, row[0]), StoredTexts(texts.annotations, row[0])) for row in rows]
+    return found, rows[-1][0] if rows else after
 
 
 def active(connection: Connection) -> list[Alert]:
     rows = connection.exec_driver_sql(f"{_CHANGED} WHERE a.status IN ('firing', 'unknown') ORDER BY a.position")
-    return [_alert(row) for row in rows]
+    return [_alert_with_texts(row) for row in rows]
 
 
 def current(connection: Connection, keys: Sequence[AlertKey]) -> list[Alert]:
     query = f"{_CHANGED} WHERE a.source = ? AND a.fingerprint = ?"
     rows = (connection.exec_driver_sql(query, tuple(key)).first() for key in dict.fromkeys(keys))
-    return [_alert(row) for row in rows if row is not None]
+    return [_alert_with_texts(row) for row in rows if row is not None]
 
 
 def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
@@ -150,14 +156,19 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _alert(row: Any) -> Alert:
-    _, source, print_, status, labels, annotations, starts_at, ends_at, received_at = row
+def _alert_with_texts(row: Any) -> Alert:
+    *head, labels, annotations, starts_at, ends_at, received_at = row
+    return _alert((*head, starts_at, ends_at, received_at), PackedTexts(labels), PackedTexts(annotations))
+
+
+def _alert(row: Any, labels: Texts, annotations: Texts) -> Alert:
+    _, source, print_, status, starts_at, ends_at, received_at = row
     return Alert(
         source=intern(source),
         fingerprint=Fingerprint(print_),
         status=AlertStatus(status),
-        labels=PackedTexts(labels),
-        annotations=PackedTexts(annotations),
+        labels=labels,
+        annotations=annotations,
         starts_at=_time(starts_at),
         ends_at=_time(ends_at) if ends_at is not None else None,
         received_at=_time(received_at),

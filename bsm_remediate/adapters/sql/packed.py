@@ -4,6 +4,7 @@ few are read again.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import ItemsView, Iterator, Mapping
 
 import orjson
@@ -11,16 +12,18 @@ import orjson
 
 def packed(texts: Mapping[str, str]) -> str:
     """`texts` as the database keeps them."""
-    return texts.packed if isinstance(texts, PackedTexts) else orjson.dumps(texts).decode()
+    return texts.packed if isinstance(texts, Texts) else orjson.dumps(texts).decode()
 
 
-class PackedTexts(Mapping[str, str]):
-    """A mapping of text to text, held as JSON. Immutable."""
+class Texts(Mapping[str, str]):
+    """A mapping of text to text that is JSON somewhere. Immutable."""
 
-    __slots__ = ("packed",)
+    __slots__ = ()
 
-    def __init__(self, packed: str) -> None:
-        self.packed = packed
+    @property
+    @abstractmethod
+    def packed(self) -> str:
+        """All of it as JSON."""
 
     def _unpacked(self) -> dict[str, str]:
         found: dict[str, str] = orjson.loads(self.packed)
@@ -30,8 +33,9 @@ class PackedTexts(Mapping[str, str]):
         return self._unpacked()[name]
 
     def __contains__(self, name: object) -> bool:
-        # A name that isn't in the text is no key; most that are asked for aren't.
-        return isinstance(name, str) and name in self.packed and name in self._unpacked()
+        if isinstance(name, str) and name.isidentifier() and name not in self.packed:
+            return False  # as most that are asked for: no need to unpack
+        return name in self._unpacked()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._unpacked())
@@ -44,3 +48,16 @@ class PackedTexts(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return repr(self._unpacked())
+
+
+class PackedTexts(Texts):
+    """Held in memory."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, packed: str) -> None:
+        self._packed = packed
+
+    @property
+    def packed(self) -> str:
+        return self._packed

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from bsm_remediate.adapters.sql import alerts, runs
 from bsm_remediate.adapters.sql.database import Database, open_database
+from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
@@ -30,6 +31,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._texts = TextReader(database)
 
     def close(self) -> None:
         self._database.close()
@@ -42,7 +44,7 @@ class SqlStore:
 
     def changes(self, *, after: int, limit: int = _EVERYTHING) -> tuple[Sequence[Alert], int]:
         with self._database.read() as connection:
-            return alerts.changes(connection, after=after, limit=limit)
+            return alerts.changes(connection, self._texts, after=after, limit=limit)
 
     def active(self) -> Sequence[Alert]:
         with self._database.read() as connection:

@@ -1,0 +1,66 @@
+"""Labels and annotations that stay in the database until somebody looks: in a storm very many alerts are held, and few
+are read again. Rows of changes never change, so that what is read later is what was there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bsm_remediate.adapters.sql.database import Database
+from bsm_remediate.adapters.sql.packed import Texts
+from bsm_remediate.errors import StoreUnavailable
+
+_BLOCK = 128
+"""Positions read together: who reads alerts one after the other, as they came, pays little for each."""
+_MOST_BLOCKS = 16
+"""Blocks that are remembered; then it begins anew, so memory stays flat."""
+_QUERY = "SELECT position, labels, annotations FROM bsm_alert_change WHERE position >= ? AND position < ?"
+
+
+class StoredTexts(Texts):
+    """Read when looked at. Raises `StoreUnavailable` then."""
+
+    __slots__ = ("_position", "_read")
+
+    def __init__(self, read: Callable[[int], str], position: int) -> None:
+        self._read = read
+        self._position = position
+
+    @property
+    def packed(self) -> str:
+        return self._read(self._position)
+
+
+class TextReader:
+    """The texts of changes by their positions. Safe to use from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._blocks: dict[int, dict[int, tuple[str, str]]] = {}
+
+    def labels(self, position: int) -> str:
+        """As JSON. Raises `StoreUnavailable`."""
+        return self._row(position)[0]
+
+    def annotations(self, position: int) -> str:
+        """As JSON. Raises `StoreUnavailable`."""
+        return self._row(position)[1]
+
+    def _row(self, position: int) -> tuple[str, str]:
+        number = position // _BLOCK
+        row = self._blocks.get(number, {}).get(position)
+        if row is None:  # not read yet, or written since
+            block = self._block(number)
+            if len(self._blocks) >= _MOST_BLOCKS:
+                self._blocks.clear()
+            self._blocks[number] = block
+            row = block.get(position)
+        if row is None:
+            raise StoreUnavailable(f"change {position} of an alert is no longer in the database")
+        return row
+
+    def _block(self, number: int) -> dict[int, tuple[str, str]]:
+        first = number * _BLOCK
+        with self._database.read() as connection:
+            rows = connection.exec_driver_sql(_QUERY, (first, first + _BLOCK))
+            return {position: (labels, annotations) for position, labels, annotations in rows}
