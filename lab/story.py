@@ -10,7 +10,7 @@ from typing import Any
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.loss import full_rate
+from bsm_remediate.domain.loss import Prices
 from lab.customers import Customers
 from lab.engine import Engine
 from lab.screen import Picture, Screen
@@ -79,11 +79,8 @@ class Story:
         self._tell_plan(plan)
         self._tell_journal()
         self._tell_customers()
-        rates = self._bundle.service_map.services
-        lost = sum(
-            full_rate(rates[NodeId(one)], self._bundle.calendars, self.began_at) * seconds / 60
-            for one, seconds in self.outages().items()
-        )
+        sold, prices = self._bundle.service_map.services, Prices(self._bundle.calendars, self.began_at)
+        lost = sum(prices.full(sold[NodeId(one)]) * seconds / 60 for one, seconds in self.outages().items())
         self._screen.show(
             Picture(
                 elapsed_s=self.elapsed_s,

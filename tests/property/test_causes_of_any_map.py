@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import World, worlds
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.bundle import Bundle, Settings
@@ -15,6 +14,7 @@ from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.state import State
 from bsm_remediate.testing.builders import NINE, alert, bundle, situation
+from tests.property.worlds import World, worlds
 
 NAMES = ["Errors", "NoRequestsReceived", "PodNotReady"]
 SEVERITIES = ["critical", "warning", "info"]
