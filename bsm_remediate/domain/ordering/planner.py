@@ -162,7 +162,8 @@ class _Starts:
             orders = [_by_density(groups, work)]
         found = [self._judged(one) for one in [*orders, *([standing] if standing else [])]]
         found.append(self._judged(self._in_pieces(groups, found[0][1])))
-        for _ in range(0 if not circuit.has_choice else _ALTERNATIONS if is_small else 1):
+        rounds = _ALTERNATIONS if is_small else int(effort > 0)
+        for _ in range(rounds if circuit.has_choice else 0):
             least, best = min(found)
             groups = self._groups(earliest_sets(circuit, self._courses.times(best)))
             found.append(self._judged(self._in_pieces(groups, best)))

@@ -7,6 +7,8 @@ from functools import reduce
 from math import gcd
 from typing import Protocol
 
+import numpy as np
+
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.live_levels import LiveLevels
@@ -69,21 +71,24 @@ def reduced(
 
 
 def _valued(worth: Iterable[Worth], not_down: Sequence[Var], ok: Sequence[Var]) -> tuple[tuple[Var, LossCurve], ...]:
-    straight: dict[Var, float] = {}
-    curved: dict[Var, LossCurve] = {}
-    for one, not_down_var, ok_var in zip(worth, not_down, ok, strict=True):
-        if one.full.is_straight:  # so are nearly all, and there may be many
-            for var, part in ((not_down_var, 1 - one.degraded if one.is_down else 0.0), (ok_var, one.degraded)):
-                if var >= 0 and part:
-                    straight[var] = straight.get(var, 0.0) + part * one.full.rate
-        else:
-            for var, curve in zip((not_down_var, ok_var), one.parts, strict=True):
-                if var >= 0 and not curve.is_nothing:
-                    curved[var] = curved[var].plus(curve) if var in curved else curve
-    for var, rate in straight.items():
-        if rate:
-            curved[var] = curved[var].plus(LossCurve(rate)) if var in curved else LossCurve(rate)
-    return tuple(sorted(curved.items(), key=lambda one: one[0]))
+    curves = list(worth)
+    bent = [place for place, one in enumerate(curves) if not one.full.is_straight]  # few
+    rates = np.array([one.full.rate for one in curves])
+    rates[bent] = 0.0
+    degraded = np.array([one.degraded for one in curves])
+    is_down = np.array([one.is_down for one in curves], np.bool_)
+    variables = np.array([not_down, ok], np.int64).reshape(2, -1)
+    parts = rates * np.array([np.where(is_down, 1 - degraded, 0.0), degraded])
+    is_meant = (variables >= 0) & (parts > 0)
+    sums = np.bincount(variables[is_meant], parts[is_meant])
+    found = {
+        var: LossCurve(rate) for var, rate in zip(sums.nonzero()[0].tolist(), sums[sums > 0].tolist(), strict=True)
+    }
+    for place in bent:
+        for var, curve in zip((not_down[place], ok[place]), curves[place].parts, strict=True):
+            if var >= 0 and not curve.is_nothing:
+                found[var] = found[var].plus(curve) if var in found else curve
+    return tuple(sorted(found.items(), key=lambda one: one[0]))
 
 
 class SmallOutage:

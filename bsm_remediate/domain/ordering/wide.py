@@ -34,9 +34,10 @@ class WideOutage:
         shared = {vertex: some for vertex, some in menders.items() if len(some) > 1}
         most_gates = 4 * len(failing) + len(shared) + 1
         most_children = int(2 * children.sum()) + 6 * len(failing) + sum(map(len, shared.values()))
-        self._need = np.zeros(most_gates, np.int64)
-        self._begins = np.zeros(most_gates + 1, np.int64)
-        self._children, self._weights = np.zeros((2, most_children), np.int64)
+        # Room for the most that there may be: what isn't needed is never touched, and so costs nothing.
+        self._need, self._begins = np.empty(most_gates, np.int64), np.empty(most_gates + 1, np.int64)
+        self._children, self._weights = np.empty(most_children, np.int64), np.empty(most_children, np.int64)
+        self._begins[0] = 0
         mended, self._fine, self._not_down = np.full((3, len(compact)), ALWAYS, np.int64)
         mended[:] = NEVER_TRUE
         for number, (vertex, some) in enumerate(shared.items()):  # any of several repairs will do
@@ -55,7 +56,8 @@ class WideOutage:
         )
         pool = (
             *(self._need, self._begins, self._children, self._weights),
-            *(np.full(1 << (2 * most_gates).bit_length(), -1), np.full(first_gate + most_gates, -1)),
+            np.full(1 << most_gates.bit_length(), -1, np.int32),
+            np.full(first_gate + most_gates, -1, np.int32),
             *np.zeros((2, int(children.max(initial=0)) + 3), np.int64),
         )
         state = (live.own, live.level, mended, self._fine, self._not_down)
