@@ -318,7 +318,9 @@ def test_no_policy_goes_further_than_this_engine_may(make: Callable[[EngineOptio
 
 def test_the_goal_can_be_switched_by_a_person(shop: Timeline) -> None:
     assert "there is no goal 'profit'" in shop.asks("goal", "profit")
-    assert "the goal is default" in shop.asks("goal", "default")
+    assert "the goal is default" in shop.asks("goal", "default", reason="the rush is over")
+    (event,) = shop.store.events(subject="default")
+    assert (event.kind, event.actor, event.facts["reason"]) == ("control.goal", "ana", "the rush is over")
 
 
 def test_a_stale_alert_can_be_ended_by_a_person(shop: Timeline) -> None:
