@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from bsm_remediate.adapters.sql.packed import PackedTexts, Texts, packed
-from bsm_remediate.adapters.sql.stored_texts import StoredTexts, TextReader
+from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.ports import Accepted
@@ -37,8 +37,6 @@ _CHANGED = (
     "SELECT c.position, c.source, c.fingerprint, c.status, c.labels, c.annotations, c.starts_at, c.ends_at,"
     " c.received_at FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
 )
-
-_CHANGED_WITHOUT_TEXTS = _CHANGED.replace(" c.labels, c.annotations,", "")
 
 _Known = tuple[float, str, bool]
 """starts_at and digest of the content of the change that counts, and whether it is over."""
@@ -88,10 +86,10 @@ def changes(connection: Connection, texts: TextReader, *, after: int, limit: int
     long, so their texts stay in the database.
     """
     cursor = connection.connection.cursor()
-    cursor.execute(f"{_CHANGED_WITHOUT_TEXTS} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
+    cursor.execute(f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
     rows = cursor.fetchall()
-    found = [_alert(row, StoredTexts(texts.labels, row[0]), StoredTexts(texts.annotations, row[0])) for row in rows]
-    return found, rows[-1][0] if rows else after
+    texts.remember({row[0]: (row[4], row[5]) for row in rows})
+    return [_alert(row, *texts.at(row[0])) for row in rows], rows[-1][0] if rows else after
 
 
 def active(connection: Connection) -> list[Alert]:
@@ -157,12 +155,11 @@ def _time(seconds: float) -> datetime:
 
 
 def _alert_with_texts(row: Any) -> Alert:
-    *head, labels, annotations, starts_at, ends_at, received_at = row
-    return _alert((*head, starts_at, ends_at, received_at), PackedTexts(labels), PackedTexts(annotations))
+    return _alert(row, PackedTexts(row[4]), PackedTexts(row[5]))
 
 
 def _alert(row: Any, labels: Texts, annotations: Texts) -> Alert:
-    _, source, print_, status, starts_at, ends_at, received_at = row
+    _, source, print_, status, _, _, starts_at, ends_at, received_at = row
     return Alert(
         source=intern(source),
         fingerprint=Fingerprint(print_),
