@@ -12,7 +12,6 @@ import numpy as np
 
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.live_levels import Mark
 from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
@@ -89,9 +88,6 @@ class FailureLoss:
         )
         """The vertices of components that are not down yet."""
         self._mark = self.live.mark()
-        self._worse: dict[int, Level] = {}
-        """Services that are worse through what went down."""
-        self._stack: list[tuple[Mark, dict[int, Level]]] = []
 
     def _service_vertices(self) -> Iterable[int]:
         return map(self.compact.number_of.__getitem__, self.bundle.service_map.services)
@@ -104,11 +100,6 @@ class FailureLoss:
     def at_stake(self, vertices: Iterable[int]) -> float:
         """What the services among `vertices` cost more, weighted, when all are down."""
         return float(self._at_stake[np.fromiter(vertices, np.int64)].sum())
-
-    @property
-    def services(self) -> Iterable[int]:
-        """The vertices of all services."""
-        return self._costs.keys()
 
     def services_by_loss(self, harm: Harm) -> tuple[NodeId, ...]:
         """The services of `harm`, costliest first."""
@@ -126,10 +117,10 @@ class FailureLoss:
     # --- asking ----------------------------------------------------------------------------------------------------
 
     def of(self, vertices: Iterable[int]) -> Harm:
-        """What is lost beyond what was lost before, when `vertices` go down beside those that `go_down` named."""
+        """What is lost beyond what was lost before, when `vertices` go down."""
         fallen = self.fail(vertices)
         level, costs = self.live.level, self._costs
-        levels = {**self._worse, **{vertex: int(level[vertex]) for vertex in fallen.changed if vertex in costs}}
+        levels = {vertex: int(level[vertex]) for vertex in fallen.changed if vertex in costs}
         self.restore(fallen)
         return self.harm(levels)
 
@@ -141,20 +132,6 @@ class FailureLoss:
             money += costs[level][0] - costs[base][0]
             weighted += costs[level][1] - costs[base][1]
         return Harm(money=money, weighted=weighted, levels=levels)
-
-    def go_down(self, vertex: int) -> Harm:
-        """Let `vertex` be down from now on, until it is the last to `come_back`."""
-        fallen = self.fail([vertex])
-        self._stack.append((self._mark, self._worse))
-        self._mark = self.live.mark()
-        level, costs = self.live.level, self._costs
-        self._worse = {**self._worse, **{one: int(level[one]) for one in fallen.changed if one in costs}}
-        return self.harm(self._worse)
-
-    def come_back(self) -> None:
-        """Undo the last `go_down`."""
-        self._mark, self._worse = self._stack.pop()
-        self.live.back_to(self._mark)
 
     def fail(self, vertices: Iterable[int]) -> Fallen:
         """Take `vertices` down, and all that follows, to look at `live` until they are restored."""
