@@ -21,7 +21,7 @@ _FAILURE = re.compile(
 )
 _OWN = re.compile(
     "containers?|cpu|crash(ed|ing|loop)?|descriptors|disk|evicted|fan|filesystem|hardware|heap|inodes?|looping|memory"
-    "|oom(killed)?|pods?|process(es)?|raid|reboot(ed)?|restart(s|ed|ing)?|self|swap|systemd|temperature|throttl(ed|ing)"
+    "|oom(killed)?|pods?|process(es)?|raid|reboot(ed)?|restart(s|ed|ing)?|self|swap|systemd|temperature|throttl(e|ed|ing)"
 )
 
 
