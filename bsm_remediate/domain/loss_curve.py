@@ -62,6 +62,3 @@ class LossCurve:
     def times(self, factor: float) -> LossCurve:
         """The same, `factor` (from 0) times as much."""
         return LossCurve(self.rate * factor, self.seconds, tuple(one * factor for one in self.lost))
-
-
-NOTHING = LossCurve(0.0)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bsm_remediate.domain.ordering.circuit import ALWAYS, NEVER_TRUE, Circuit, Var
-from bsm_remediate.domain.ordering.job import Crew, JobId, RepairJob, Slot
+from bsm_remediate.domain.ordering.job import Crew, JobId, Slot
 
 NEVER = float("inf")
 
@@ -107,9 +107,3 @@ def _reached(at: Sequence[float], weights: Sequence[int], need: int) -> float:
         if weight >= need:
             return time
     return NEVER
-
-
-def schedule(jobs: Sequence[RepairJob], crew: Crew) -> dict[JobId, Slot]:
-    """When and where each of `jobs` runs, in that order."""
-    circuit = Circuit(jobs=tuple(jobs), under_way=(), gates=(), valued=(), not_down={}, ok={})
-    return Courses(circuit, crew).slots(range(len(jobs)))
