@@ -67,10 +67,17 @@ def skewed(chance: random.Random, case: Case) -> Sequence[Sign]:
     return [replace(sign, at_s=sign.at_s + off[sign.component]) for sign in case.signs]
 
 
+def nameless(chance: random.Random, case: Case) -> Sequence[Sign]:  # noqa: ARG001
+    """Names that say nothing; alerts of one name still share one."""
+    names = {name: f"Alert{number}" for number, name in enumerate(dict.fromkeys(sign.name for sign in case.signs))}
+    return [replace(sign, name=names[sign.name]) for sign in case.signs]
+
+
 WORSE = {
     "ours, a tenth of alerts missing": worsened(missing),
     "ours, a fifth a minute late": worsened(late),
     "ours, a tenth more, at random": worsened(extra),
     "ours, clocks 10 s off either way": worsened(skewed),
+    "ours, names that say nothing": worsened(nameless),
     "ours, no scores": worsened(lambda _, case: [replace(sign, score=None) for sign in case.signs]),
 }

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -35,6 +35,7 @@ from bsm_remediate.testing.builders import alert, bundle, component, service, si
 GOALS = {"petshop": 0.60, "nezha": 0.84, "itbench": 0.72}
 EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 USERS = "users"
+EVERYWHERE = "ours, everything a service"
 
 
 def main() -> None:
@@ -70,6 +71,7 @@ def main() -> None:
         )
     if chosen.worse:
         for name, known in sets.items():
+            print(f"{name:9}{EVERYWHERE:31}" + "".join(f"{one:7.3f}" for one in measured(known, served_everywhere)))
             for what, worsened in WORSE.items():
                 seeds = (measured(worsened(known, seed), ours) for seed in range(5))
                 means = map(fmean, zip(*seeds, strict=True))
@@ -151,16 +153,22 @@ def untriggered(case: Case) -> Ranking:
     return ours(replace(case, signs=tuple(sign for sign in case.signs if sign.score is not None or not sign.at_s)))
 
 
-def root_causes(case: Case) -> Sequence[RootCause]:
+def served_everywhere(case: Case) -> Ranking:
+    everywhere = as_bundle(case, services={f"{USERS} of {node}": [node] for node in case.requires})
+    return [str(cause.component) for cause in root_causes(case, everywhere)]
+
+
+def root_causes(case: Case, net: Bundle | None = None) -> Sequence[RootCause]:
     last = max((sign.at_s for sign in case.signs), default=0.0)
     now = situation(*map(as_alert, case.signs), at=EPOCH + timedelta(seconds=last + 1))
-    return Evaluator(as_bundle(case)).evaluate(now).impact.root_causes
+    net = net if net is not None else as_bundle(case, services={USERS: case.entries})
+    return Evaluator(net).evaluate(now).impact.root_causes
 
 
-def as_bundle(case: Case) -> Bundle:
+def as_bundle(case: Case, *, services: Mapping[str, Sequence[str]]) -> Bundle:
     return bundle(
         *(component(node, requires=below or None) for node, below in case.requires.items()),
-        service(USERS, requires=case.entries),
+        *(service(name, requires=below) for name, below in services.items()),
         settings=Settings(state_from_severity=True),
     )
 
