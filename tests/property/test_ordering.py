@@ -169,10 +169,11 @@ def _said(found: Found, vertices: Sequence[int], limit: Level, first_gate: int) 
     """What each variable says, in terms of jobs."""
     wanted = found.variables(vertices, limit)
     gates, new = found.below(wanted)
+    named = [int(new[var - first_gate]) if var >= first_gate else var for var in wanted.tolist()]
     said: list[object] = list(range(first_gate))
     for need, children, weights in gates:
         said.append((need, frozenset(zip((said[one] for one in children), weights or repeat(1), strict=bool(weights)))))
-    return [said[new.get(var, var)] if var >= 0 else var for var in wanted]
+    return [said[var] if var >= 0 else var for var in named]
 
 
 @MODERATELY

@@ -155,7 +155,7 @@ class _Starts:
         circuit, work = self._circuit, self._work
         is_small = len(work) <= _SMALL
         groups = self._groups(cheapest_sets(circuit, work))
-        if _members(groups) <= _MOST_MEMBERS:
+        if _members(groups) <= _MOST_MEMBERS and (effort or is_small):
             tastes = TASTES if effort and is_small else TASTES[:1]
             orders = [greedy(circuit, work, taste, executors=self._executors) for taste in tastes]
         else:

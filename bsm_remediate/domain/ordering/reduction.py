@@ -8,6 +8,7 @@ from math import gcd
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.ids import NodeId
@@ -19,6 +20,7 @@ from bsm_remediate.domain.ordering.wide import WideOutage
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import Level
 
+Numbers = NDArray[np.int64]
 _ROUNDS_OF_A_CYCLE = 64
 """How often a cycle is unrolled at most: exact for as many members in a row, each of which waits for the next."""
 
@@ -26,11 +28,11 @@ _ROUNDS_OF_A_CYCLE = 64
 class Found(Protocol):
     """The variables of all vertices that fail."""
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> list[Var]:
+    def variables(self, vertices: Sequence[int], limit: Level) -> Numbers:
         """When each of `vertices` is below level `limit`."""
 
-    def below(self, wanted: Iterable[Var]) -> tuple[tuple[Threshold, ...], Mapping[Var, Var]]:
-        """The gates below `wanted`, numbered anew, and the new number of each that has one."""
+    def below(self, wanted: Numbers) -> tuple[tuple[Threshold, ...], Numbers]:
+        """The gates below the variables `wanted`, numbered anew, and by old gate the new variable (-1: left out)."""
 
 
 def reduced(
@@ -56,28 +58,30 @@ def reduced(
     found: Found = WideOutage.of(compact, live, by_vertex, first_gate) or SmallOutage(
         compact, live, by_vertex, first_gate
     )
-    vertices = [compact.number_of[node] for node in worth]
-    old_not_down, old_ok = found.variables(vertices, 2), found.variables(vertices, 1)
-    gates, new = found.below({*old_not_down, *old_ok})
-    not_down, ok = ([new.get(var, var) for var in one] for one in (old_not_down, old_ok))
+    vertices = list(map(compact.number_of.__getitem__, worth))
+    old = np.array([found.variables(vertices, 2), found.variables(vertices, 1)], np.int64).reshape(2, -1)
+    gates, new = found.below(old.ravel())
+    is_gate = old >= first_gate
+    old[is_gate] = new[old[is_gate] - first_gate]
+    not_down, ok = old.tolist()
     return Circuit(
         jobs=tuple(jobs),
         under_way=tuple(under_way[node] for node in sorted(under_way)),
         gates=gates,
-        valued=_valued(worth.values(), not_down, ok),
+        valued=_valued(worth.values(), old),
         not_down=dict(zip(worth, not_down, strict=True)),
         ok=dict(zip(worth, ok, strict=True)),
     )
 
 
-def _valued(worth: Iterable[Worth], not_down: Sequence[Var], ok: Sequence[Var]) -> tuple[tuple[Var, LossCurve], ...]:
+def _valued(worth: Iterable[Worth], variables: Numbers) -> tuple[tuple[Var, LossCurve], ...]:
+    """`variables`: in two rows, not down and ok, by service."""
     curves = list(worth)
     bent = [place for place, one in enumerate(curves) if not one.full.is_straight]  # few
     rates = np.array([one.full.rate for one in curves])
     rates[bent] = 0.0
     degraded = np.array([one.degraded for one in curves])
     is_down = np.array([one.is_down for one in curves], np.bool_)
-    variables = np.array([not_down, ok], np.int64).reshape(2, -1)
     parts = rates * np.array([np.where(is_down, 1 - degraded, 0.0), degraded])
     is_meant = (variables >= 0) & (parts > 0)
     sums = np.bincount(variables[is_meant], parts[is_meant])
@@ -85,7 +89,7 @@ def _valued(worth: Iterable[Worth], not_down: Sequence[Var], ok: Sequence[Var]) 
         var: LossCurve(rate) for var, rate in zip(sums.nonzero()[0].tolist(), sums[sums > 0].tolist(), strict=True)
     }
     for place in bent:
-        for var, curve in zip((not_down[place], ok[place]), curves[place].parts, strict=True):
+        for var, curve in zip(variables[:, place].tolist(), curves[place].parts, strict=True):
             if var >= 0 and not curve.is_nothing:
                 found[var] = found[var].plus(curve) if var in found else curve
     return tuple(sorted(found.items(), key=lambda one: one[0]))
@@ -108,22 +112,23 @@ class SmallOutage:
         """By limit (1: ok, 2: not down) less one: vertex → variable."""
         self._settle(live.level.nonzero()[0].tolist())
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> list[Var]:
+    def variables(self, vertices: Sequence[int], limit: Level) -> Numbers:
         """When each of `vertices` is below level `limit`."""
-        return [self._vars[limit - 1].get(vertex, ALWAYS) for vertex in vertices]
+        return np.array([self._vars[limit - 1].get(vertex, ALWAYS) for vertex in vertices], np.int64)
 
-    def below(self, wanted: Iterable[Var]) -> tuple[tuple[Threshold, ...], Mapping[Var, Var]]:
-        """The gates below `wanted`, numbered anew, and the new number of each that has one."""
+    def below(self, wanted: Numbers) -> tuple[tuple[Threshold, ...], Numbers]:
+        """The gates below the variables `wanted`, numbered anew, and by old gate the new variable (-1: left out)."""
         first = self._first_gate
-        kept = {var for var in wanted if var >= first}
+        kept = {var for var in wanted.tolist() if var >= first}
         for var in range(first + len(self._gates) - 1, first - 1, -1):
             if var in kept:
                 kept.update(child for child in self._gates[var - first].children if child >= first)
         new = {var: number for number, var in enumerate(sorted(kept), start=first)}
-        return tuple(
+        gates = tuple(
             gate._replace(children=tuple(new.get(child, child) for child in gate.children))
             for gate in map(self._gates.__getitem__, (var - first for var in new))
-        ), new
+        )
+        return gates, np.array([new.get(var, -1) for var in range(first, first + len(self._gates))], np.int64)
 
     def _settle(self, failing: Sequence[int]) -> None:
         """The variables of `failing`; their numbers rise from requirements to dependants."""

@@ -6,11 +6,12 @@ gates come out the same up to the order of their children; which vertices are on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bsm_remediate.domain.compact import CompactMap
 from bsm_remediate.domain.live_levels import LiveLevels
@@ -73,16 +74,16 @@ class WideOutage:
             return None
         return cls(compact, live, menders, first_gate, loops)
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> list[Var]:
+    def variables(self, vertices: Sequence[int], limit: Level) -> NDArray[np.int64]:
         """When each of `vertices` is below level `limit`."""
-        found: list[Var] = (self._fine if limit == 1 else self._not_down)[np.array(vertices, np.int64)].tolist()
+        found: NDArray[np.int64] = (self._fine if limit == 1 else self._not_down)[np.array(vertices, np.int64)]
         return found
 
-    def below(self, wanted: Iterable[Var]) -> tuple[tuple[Threshold, ...], Mapping[Var, Var]]:
-        """The gates below `wanted`, numbered anew, and the new number of each that has one."""
+    def below(self, wanted: NDArray[np.int64]) -> tuple[tuple[Threshold, ...], NDArray[np.int64]]:
+        """The gates below the variables `wanted`, numbered anew, and by old gate the new variable (-1: left out)."""
         first, number = self._first_gate, self._number
         is_kept = np.zeros(number, np.bool_)
-        is_kept[[var - first for var in wanted if var >= first]] = True
+        is_kept[wanted[wanted >= first] - first] = True
         self._keep(is_kept, self._begins, self._children, number, first)
         kept = np.flatnonzero(is_kept)
         new = np.arange(first + number)
@@ -96,7 +97,7 @@ class WideOutage:
             Threshold(need, tuple(children[begin:end]), tuple(weights[begin:end]) if weighted else ())
             for need, begin, end, weighted in zip(*(column[kept].tolist() for column in columns), strict=True)
         )
-        return gates, dict(zip((first + kept).tolist(), range(first, first + len(kept)), strict=True))
+        return gates, np.where(is_kept, new[first:], -1)
 
 
 def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, gates: int) -> int:  # noqa: PLR0915
