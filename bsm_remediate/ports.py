@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from bsm_remediate.domain.access import IssuedToken, TokensByDigest
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
@@ -191,6 +192,22 @@ class Controls(Protocol):
 
     def stand(self, standing: Standing) -> None:
         """Write what stands, where the engine itself keeps it up (when policies became active)."""
+
+
+class TokenBook(Protocol):
+    """Issued tokens. Only the SHA-256 of a secret is kept; each change is an event in the same transaction."""
+
+    def issue(self, token: IssuedToken, digest: str, *, reason: str) -> None:
+        """Enter `token`. Raises `WrongUsage` when one of that name holds already."""
+
+    def tokens(self) -> TokensByDigest:
+        """All that were ever issued, those that don't hold any more too."""
+
+    def revoke(self, token: str, *, who: str, reason: str, at: datetime) -> IssuedToken:
+        """From `at` on it counts no more. Raises `UnknownId`."""
+
+    def used(self, moments: Mapping[str, datetime]) -> None:
+        """When tokens, by id, were last shown."""
 
 
 class Lease(Protocol):
