@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.engine.engine import Engine, EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store
+    from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store, Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +233,32 @@ class Installation:
         self.prepare_state_dir()
         return open_store(self.settings.database)
 
-    def build_engine(self, bundle: Bundle, store: Store, options: EngineOptions) -> Engine:
-        """An engine with the real parts. The caller holds the lease."""
+    @contextmanager
+    def engine(self, bundle: Bundle, options: EngineOptions, *, alone: bool) -> Iterator[tuple[Engine, Store]]:
+        """An engine with the real parts, and its store, while the context lasts: it holds the lease, with `alone` as
+        the only one of its database, and has taken up what an earlier one left. Raises `StoreUnavailable`.
+        """
+        from bsm_remediate.adapters.durable.workflows import DbosWorkflows
+        from bsm_remediate.adapters.sql.lease import lease_of
+        from bsm_remediate.adapters.sql.store import open_store
+
+        self.prepare_state_dir()
+        store = open_store(self.settings.database)
+        lease = lease_of(self.settings.database)
+        with closing(store), lease.hold(alone=alone):
+            store.decides_under(lease.require_leading)
+            workflows = DbosWorkflows(self.settings.database, replica=lease.replica, is_shared=lease.is_shared)
+            engine = self._engine(bundle, store, options, lease=lease, workflows=workflows)
+            lease.on_news = engine.wake
+            engine.recover()
+            try:
+                yield engine, store
+            finally:
+                workflows.close()
+
+    def _engine(
+        self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
+    ) -> Engine:
         from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
@@ -252,6 +277,8 @@ class Installation:
             executor=executor,
             prober=self._prober(clock),
             clock=clock,
+            workflows=workflows,
+            lease=lease,
             sources=self.alert_sources(),
             reload=self._reloaded,
             options=options,

@@ -21,6 +21,7 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.domain.verification import Observation
+from bsm_remediate.domain.work_order import WorkOrder
 
 
 class Clock(Protocol):
@@ -110,10 +111,16 @@ class AlertLog(Protocol):
 class RunLog(Protocol):
     """Runs and their locks. Every change appends its events in the same transaction."""
 
-    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
-        """Insert `run` (state queued) with its lock rows, fence = the next number; None, and nothing written, when a
-        lock is taken. Also moves a run of that id that awaits approval (or is RUNNING after a crash) to queued.
+    def reserve(self, run: Run, events: Sequence[Event], order: WorkOrder) -> Run | None:
+        """Insert `run` (state queued) with what it is to do and its lock rows, fence = the next number; None, and
+        nothing written, when a lock is taken. Also moves a run of that id that awaits approval to queued.
         """
+
+    def claim(self, run: RunId) -> Run | None:
+        """Give `run` a new fence: whoever carried it out before can't write it any more. None when it is over."""
+
+    def order(self, run: RunId) -> WorkOrder | None:
+        """What `run` is to do, as it was reserved."""
 
     def insert(self, run: Run, events: Sequence[Event]) -> None:
         """Insert a run that holds no locks yet (state awaiting_approval)."""
@@ -169,6 +176,8 @@ class Standing:
     released: Mapping[NodeId, datetime] = field(default_factory=dict)
     adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
     policy_active_since: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    cancelling: tuple[RunId, ...] = ()
+    """Runs that a person has asked to stop, for whichever replica carries each out."""
     max_mode: Mode = Mode.AUTO
     """How far the latest engine on this database lets policies go (`serve --max-mode`)."""
 
@@ -211,13 +220,47 @@ class TokenBook(Protocol):
 
 
 class Lease(Protocol):
-    """One engine per database (several come with PostgreSQL)."""
+    """Which engines of a database live, and which of them decides. SQLite has one engine, PostgreSQL several."""
 
-    def hold(self) -> AbstractContextManager[None]:
-        """Be the engine of this database while the context lasts. Raises `StoreUnavailable` when another one is."""
+    @property
+    def replica(self) -> str:
+        """This engine's name; of all that live no other has it."""
+
+    def hold(self, *, alone: bool) -> AbstractContextManager[None]:
+        """Be an engine of this database while the context lasts, with `alone` its only one. Raises `StoreUnavailable`
+        when that can't be.
+        """
 
     def is_held(self) -> bool:
         """Whether some live engine holds it now (asked by the command line)."""
+
+    def is_valid(self) -> bool:
+        """Whether this engine may act on hosts: no longer shortly before the others take it for dead."""
+
+    def leads(self) -> bool:
+        """Whether this engine is the one that decides."""
+
+    def dead(self) -> Sequence[str]:
+        """Replicas that died, for the leader to take their runs over."""
+
+    def bury(self, replica: str) -> None:
+        """That one's runs have been taken over."""
+
+
+class Workflows(Protocol):
+    """Carries runs out in stages that are not entered again once they have ended, whatever happens to the process."""
+
+    def launch(self, carry_out: Callable[[RunId, Callable[[str, Callable[[], None]], None]], None]) -> None:
+        """Begin: `carry_out` gets each run with what runs its stages. Runs that this engine left are taken up."""
+
+    def start(self, run: RunId, *, is_new: bool) -> None:
+        """Carry `run` out, here or on another replica. Unless it `is_new`, nothing happens when it is under way."""
+
+    def take_over(self, replicas: Sequence[str]) -> None:
+        """Go on with what these dead replicas had under way."""
+
+    def close(self) -> None:
+        """Leave what is under way to the next start, or to the other replicas."""
 
 
 class Store(AlertLog, RunLog, EventLog, Controls, Protocol):

@@ -34,12 +34,9 @@ def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert
     The alerts are written to the database like any others, so that guards count and history is kept, and end with this
     command. Raises `StoreUnavailable` when another engine runs on the database.
     """
-    store = installation.open_store()
-    with installation.lease().hold():
+    with installation.engine(bundle, options, alone=True) as (engine, store):
         begin = datetime.now(UTC)
         store.record([replace(alert, source=SOURCE) for alert in alerts])
-        engine = installation.build_engine(bundle, store, options)
-        engine.recover()
         journal = _Journal(store)
         try:
             while True:

@@ -45,7 +45,7 @@ NEXT_STATES: dict[RunState, frozenset[RunState]] = {
     _S.AWAITING_APPROVAL: frozenset({_S.AWAITING_APPROVAL, _S.QUEUED, _S.REJECTED, _S.CANCELLED}),
     _S.QUEUED: frozenset({_S.RUNNING, _S.CANCELLED, _S.FAILED, _S.ESCALATED}),
     _S.RUNNING: frozenset(
-        {_S.QUEUED, _S.VERIFYING, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED, _S.OUTCOME_UNKNOWN}
+        {_S.RUNNING, _S.QUEUED, _S.VERIFYING, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED, _S.OUTCOME_UNKNOWN}
     ),
     _S.VERIFYING: frozenset({_S.VERIFYING, _S.SUCCEEDED, _S.FAILED, _S.ESCALATED, _S.ROLLED_BACK, _S.CANCELLED}),
     _S.SUCCEEDED: frozenset({_S.FAILED, _S.ESCALATED}),
@@ -53,9 +53,10 @@ NEXT_STATES: dict[RunState, frozenset[RunState]] = {
     **dict.fromkeys((_S.FAILED, _S.ROLLED_BACK, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN), frozenset()),
 }
 """What may follow what. RUNNING → QUEUED is the repetition after the engine's death, for repeatable playbooks only;
-AWAITING_APPROVAL → itself is its approval; VERIFYING → itself is the first full pass; SUCCEEDED → FAILED or ESCALATED
-is a success whose checks failed, or whose alert still fired, at the end of `resolve_within`; CANCELLED → itself is the
-relapse of a component that was already ok."""
+AWAITING_APPROVAL → itself is its approval; RUNNING → itself is why it failed, before it is undone; VERIFYING → itself
+is the first full pass, or why it failed; SUCCEEDED → FAILED or ESCALATED is a success whose checks failed, or whose
+alert still fired, at the end of `resolve_within`; CANCELLED → itself is the relapse of a component that was already
+ok."""
 
 
 class RunEnd(StrEnum):
@@ -102,6 +103,7 @@ class Run:
     reason: str
     outcome: str = ""
     end: RunEnd | None = None
+    """While the run isn't over: why it failed, and it is about to be undone."""
     expected_duration_s: float
     planned_at: datetime
     started_at: datetime | None = None

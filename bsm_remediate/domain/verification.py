@@ -40,6 +40,8 @@ class Progress(StrEnum):
 class _Watched:
     check: Check
     held_since: datetime | None = None
+    before: datetime | None = None
+    """Since when it held when it was last looked at, by an earlier engine."""
     latest: Observation | None = None
 
     def has_failed(self, now: datetime, deadline: datetime) -> bool:
@@ -59,8 +61,10 @@ class Verification:
     watched: tuple[_Watched, ...]
 
     @classmethod
-    def of(cls, checks: Sequence[Check], *, started_at: datetime) -> Verification:
-        return cls(started_at=started_at, watched=tuple(_Watched(check=check) for check in checks))
+    def of(cls, checks: Sequence[Check], *, started_at: datetime, held_since: datetime | None = None) -> Verification:
+        """`held_since`: all held since then when an earlier engine last looked; one that holds at once goes on."""
+        watched = tuple(_Watched(check=check, before=held_since) for check in checks)
+        return cls(started_at=started_at, watched=watched)
 
     def due(self, now: datetime) -> tuple[Check, ...]:
         """The checks to look at now: those never seen, or last seen at least `every` ago."""
@@ -71,7 +75,12 @@ class Verification:
         return replace(
             self,
             watched=tuple(
-                replace(one, latest=seen, held_since=(one.held_since or seen.at) if seen.holds else None)
+                replace(
+                    one,
+                    latest=seen,
+                    held_since=(one.held_since or one.before or seen.at) if seen.holds else None,
+                    before=None,
+                )
                 if one.check is seen.check
                 else one
                 for one in self.watched
@@ -106,8 +115,3 @@ def checks_after_run(policy: Policy) -> tuple[Check, ...]:
     if policy.verify:
         return policy.verify
     return (Check(kind=CheckKind.ALERT, target=None, within=policy.resolve_within, hold=QUIET),)
-
-
-def checks_beforehand(policy: Policy) -> tuple[Check, ...]:
-    """What to look at right before acting: the checks that don't come from the alert, which still fires then."""
-    return tuple(check for check in policy.verify if check.is_independent)

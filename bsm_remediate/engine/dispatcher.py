@@ -15,10 +15,9 @@ from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
 from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.engine.job import Job
-from bsm_remediate.engine.workers import Workers
-from bsm_remediate.errors import RunNotRecorded
-from bsm_remediate.ports import Clock, Store
+from bsm_remediate.domain.work_order import WorkOrder
+from bsm_remediate.errors import RemediationError, RunNotRecorded
+from bsm_remediate.ports import Clock, Store, Workflows
 
 
 class Dispatcher:
@@ -29,15 +28,19 @@ class Dispatcher:
         *,
         store: Store,
         clock: Clock,
-        workers: Workers,
-        job: Callable[[Run], Job | None],
+        workflows: Workflows,
+        under_way: Callable[[], frozenset[RunId]],
+        order: Callable[[Run], WorkOrder | None],
         only: frozenset[tuple[NodeId, PolicyId]] | None,
     ) -> None:
-        """`job` makes a run's work, None when the bundle no longer has it; `only` restricts what is started."""
+        """`under_way` are the runs that this engine carries out itself; `order` says what a run is to do, None when the
+        bundle doesn't have it; `only` restricts what is started.
+        """
         self._store = store
         self._clock = clock
-        self._workers = workers
-        self._job = job
+        self._workflows = workflows
+        self._under_way = under_way
+        self._order = order
         self._only = only
 
     def act(
@@ -81,35 +84,39 @@ class Dispatcher:
         return again
 
     def take_up(self, runs: tuple[Run, ...]) -> None:
-        """Give a worker to runs that hold locks but have none: left by an earlier engine, or by a failed worker."""
-        under_way = self._workers.under_way()
+        """See to it that every run that holds locks is carried out: one may have been reserved by an engine that died
+        before it could start it.
+        """
+        under_way = self._under_way()
         for run in runs:
             if run.state.holds_locks and run.id not in under_way:
-                current = self._store.run(run.id)
-                if current is None or not current.state.holds_locks:
-                    continue
-                job = self._job(current)
-                if job is None:
-                    self._give_up(current)
+                if self._store.order(run.id) is not None:
+                    self._workflows.start(run.id, is_new=False)
                 else:
-                    self._workers.start(job)
+                    outcome = "what it was to do isn't known: it began with an earlier version; a person must look"
+                    self._end(run, RunState.ESCALATED, RunEnd.REFUSED, outcome)
 
     def _start(self, step: Step, situation: Situation, known: Run | None, bundle: Digest) -> bool:
         fresh = _run_of(step, situation, RunState.QUEUED, bundle)
         if known is not None:
             fresh = replace(fresh, id=known.id, remediation=known.remediation, approved_by=known.approved_by)
-        reserved = self._store.reserve(fresh, [run_event("run.queued", fresh)])
+        try:
+            order = self._order(fresh)
+        except RemediationError as error:
+            self._refuse(fresh, str(error))
+            return True
+        if order is None:
+            raise RunNotRecorded(f"run {fresh.id} was planned by a bundle that doesn't have it")
+        reserved = self._store.reserve(fresh, [run_event("run.queued", fresh)], order)
         if reserved is None:
             return False
-        job = self._job(reserved)
-        if job is None:
-            raise RunNotRecorded(f"run {reserved.id} was planned by a bundle that doesn't have it")
-        self._workers.start(job)
+        self._workflows.start(reserved.id, is_new=True)
         return True
 
-    def _give_up(self, run: Run) -> None:
-        outcome = "the bundle no longer has its policy or component; a person must look"
-        self._end(run, RunState.ESCALATED, RunEnd.REFUSED, outcome)
+    def _refuse(self, run: Run, why: str) -> None:
+        """A template that can't be filled in for this component: nothing is run, a person must look."""
+        refused = replace(run, state=RunState.ESCALATED, end=RunEnd.REFUSED, outcome=why, ended_at=self._clock.now())
+        self._store.insert(refused, [run_event("run.escalated", refused)])
 
     def _withdraw(self, run: Run) -> None:
         """End an approval that nobody needs any more."""

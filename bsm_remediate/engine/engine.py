@@ -1,10 +1,11 @@
 """The engine: level-triggered, it compares what is wanted with what is, again and again (DESIGN 3).
 
-    alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► Dispatcher ─► Remediation ─► Run
+    alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► Dispatcher ─► Workflows ─► Remediation ─► Run
     sources' own lists ─► Monitoring ──┤
     people's controls ─► Standing ─────┘
 
-A tick that is late, doubled or lost changes nothing that the next one doesn't mend.
+A tick that is late, doubled or lost changes nothing that the next one doesn't mend. Of several replicas each keeps the
+picture, takes alerts and carries out runs; the one that leads decides.
 """
 
 from __future__ import annotations
@@ -22,23 +23,25 @@ from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
-from bsm_remediate.domain.run import Run, RunEnd, RunState
+from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.engine.dispatcher import Dispatcher, run_event
+from bsm_remediate.domain.work_order import WorkOrder, work_order
+from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.history import with_history
-from bsm_remediate.engine.job import Job, job_for
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.shadow import ShadowJournal
+from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
-from bsm_remediate.engine.workers import Spawn, Workers, spawn_thread
-from bsm_remediate.ports import AlertSource, Clock, Executor, Prober, Store
+from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, Prober, Store, Workflows
 
 _log = logging.getLogger(__name__)
 
 _CANCELLED_WITHIN_S = 20.0
+_LEFT_WITHIN_S = 10.0
+"""Longer than a look at a check, or the end of a playbook that is killed."""
 _SHORTEST_REST_S = 0.05
 _LONGEST_REST_S = 2.0
 
@@ -67,6 +70,8 @@ class Engine:
         executor: Executor,
         prober: Prober,
         clock: Clock,
+        workflows: Workflows,
+        lease: Lease,
         sources: Sequence[AlertSource] = (),
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         options: EngineOptions = EngineOptions(),
@@ -78,13 +83,30 @@ class Engine:
         self._reload_bundle = reload
         self._options = options
         self._picture = Picture(store)
-        self._remediation = Remediation(
-            records=store, executor=executor, prober=prober, clock=clock, firing=self._still_on
+        self._workflows = workflows
+        self._lease = lease
+        self._leaving = threading.Event()
+        remediation = Remediation(
+            records=store,
+            executor=executor,
+            prober=prober,
+            clock=clock,
+            firing=self._still_on,
+            may_act=lease.is_valid,
+            leaving=self._leaving.is_set,
         )
-        self._workers = Workers(self._remediation.carry_out, spawn=spawn, ended=self.wake)
+        self._under_way = UnderWay(remediation, store, clock, ended=self.wake)
         self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
-        self._dispatcher = Dispatcher(store=store, clock=clock, workers=self._workers, job=self._job, only=options.only)
-        self._unresolved = Unresolved(store, self._remediation, clock)
+        self._dispatcher = Dispatcher(
+            store=store,
+            clock=clock,
+            workflows=workflows,
+            under_way=self._under_way.runs,
+            order=self._order,
+            only=options.only,
+        )
+        self._unresolved = Unresolved(store, remediation, clock, firing=self._picture.firing)
+        self._is_leading = False
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._shadow = ShadowJournal(store)
         self._is_starting = False
@@ -123,8 +145,13 @@ class Engine:
         self._wake.set()
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait for the runs under way; whether all ended. Those left are taken up by the next start."""
-        return self._workers.wait_until_idle(timeout_s)
+        """Wait for the playbooks under way, then leave what isn't over to the next start or to the other replicas;
+        whether all playbooks ended by themselves.
+        """
+        is_idle = self._under_way.wait_until_idle(timeout_s)
+        self._leaving.set()
+        self._under_way.wait_until_empty(_LEFT_WITHIN_S)
+        return is_idle
 
     def wait(self, seconds: float) -> None:
         """Rest until something happens, at most for so long."""
@@ -133,9 +160,9 @@ class Engine:
 
     def cancel_all(self) -> None:
         """Stop all runs under way and wait until nothing of them is left."""
-        for run in self._workers.under_way():
-            self._workers.cancel(run)
-        self.drain(_CANCELLED_WITHIN_S)
+        for run in self._under_way.runs():
+            self._under_way.cancel(run)
+        self._under_way.wait_until_empty(_CANCELLED_WITHIN_S)
 
     @property
     def doubt(self) -> str:
@@ -143,7 +170,7 @@ class Engine:
         return self.evaluation.situation.doubt if self.evaluation is not None else ""
 
     def is_busy(self) -> bool:
-        return bool(self._workers.under_way())
+        return bool(self._under_way.runs())
 
     def run_until_stopped(self, *, every_s: float = 1.0) -> None:
         """Tick on every wake-up, and each `every_s` for what makes no noise (time, other processes)."""
@@ -164,29 +191,18 @@ class Engine:
     # --- start -----------------------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Take up what an earlier engine left. Call while holding the lease and before the first tick.
+        """Take up what an earlier engine left. Call while holding the lease and before the first tick."""
+        self._lead()
+        self._workflows.launch(self._under_way.carry_out)
 
-        The guard process killed that engine's playbooks with it (within a second): a run in the middle of one is
-        repeated, or, when declared `once`, goes to a person, since nobody can know how far it came.
-        """
-        now = self._clock.now()
-        self._note_active_policies()
-        interrupted = [run for run in self._store.runs(since=now) if run.state is RunState.RUNNING]
-        if interrupted:
-            self._clock.wait(2.0)
-        for run in interrupted:
-            if run.once:
-                outcome = "the engine died in its middle and it may not be repeated; a person must look"
-                changed = replace(
-                    run,
-                    state=RunState.OUTCOME_UNKNOWN,
-                    end=RunEnd.ENGINE_DIED,
-                    outcome=outcome,
-                    ended_at=self._clock.now(),
-                )
-                self._update(changed, "run.outcome_unknown")
-            else:
-                self._update(replace(run, state=RunState.QUEUED), "run.repeated")
+    def _lead(self) -> bool:
+        """Whether this engine decides; what it does first when it begins to."""
+        leads = self._lease.leads()
+        if leads and not self._is_leading:
+            self._note_active_policies()
+            self._told = {}
+        self._is_leading = leads
+        return leads
 
     def _note_active_policies(self) -> None:
         """Since when each policy acts: signals from before wait for a person (DESIGN 4)."""
@@ -203,18 +219,33 @@ class Engine:
 
     def tick(self) -> Evaluation:
         """Read, evaluate, act; returns what was found."""
+        leads = self._lead()
         self._read_all()
-        self._serve_people()
+        if leads:
+            self._serve_people()
+        for run in self._store.standing().cancelling:
+            self._under_way.cancel(run)
         situation = self.situation()
         evaluation = self._evaluator.evaluate(situation)
         self.evaluation = evaluation
-        self._tell(evaluation)
-        if not self._stopping.is_set():
-            self._unresolved.look_again(situation.runs, self._job)
-            self._dispatcher.take_up(situation.runs)
-            if self._monitoring.is_complete:
-                self._act(evaluation)
+        if leads:
+            self._decide(evaluation)
         return evaluation
+
+    def _decide(self, evaluation: Evaluation) -> None:
+        """What only the engine that leads does."""
+        self._tell(evaluation)
+        if self._stopping.is_set():
+            return
+        dead = self._lease.dead()
+        self._workflows.take_over(dead)
+        for replica in dead:
+            self._lease.bury(replica)
+        runs = evaluation.situation.runs
+        self._unresolved.look_again(runs)
+        self._dispatcher.take_up(runs)
+        if self._monitoring.is_complete:
+            self._act(evaluation)
 
     def _read_all(self) -> None:
         """What the store says, mended by what the sources list."""
@@ -253,12 +284,9 @@ class Engine:
         self._monitoring.want(name)
         self.wake()
 
-    def _job(self, run: Run) -> Job | None:
+    def _order(self, run: Run) -> WorkOrder | None:
         impact = self.evaluation.impact if self.evaluation is not None else None
-        return job_for(run, bundle=self.bundle, impact=impact, alerts=self._picture.firing(run.alerts))
-
-    def _update(self, run: Run, kind: str) -> None:
-        self._store.update(run, [run_event(kind, run)])
+        return work_order(run, bundle=self.bundle, impact=impact, alerts=self._picture.firing(run.alerts))
 
     def situation(self) -> Situation:
         """Everything that is the case now."""
@@ -287,7 +315,6 @@ class Engine:
             store=self._store,
             bundle=self.bundle,
             picture=self._picture,
-            workers=self._workers,
             reload=self._reload,
             now=self._clock.now(),
         )
@@ -301,7 +328,8 @@ class Engine:
             return found
         self.refused_bundle = ""
         self._evaluator = found
-        self._note_active_policies()
+        if self._is_leading:
+            self._note_active_policies()
         return ""
 
     def _tell(self, evaluation: Evaluation) -> None:

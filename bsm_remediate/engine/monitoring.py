@@ -18,7 +18,7 @@ from bsm_remediate.domain.bundle import Watchdog
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.engine.picture import Picture
-from bsm_remediate.engine.workers import Spawn
+from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import SourceUnreachable
 from bsm_remediate.ports import AlertLog, AlertSource, Clock
 

@@ -14,7 +14,6 @@ from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.engine.picture import Picture
-from bsm_remediate.engine.workers import Workers
 from bsm_remediate.ports import Control, Standing, Store
 
 
@@ -34,7 +33,6 @@ class _Desk:
     store: Store
     bundle: Bundle
     picture: Picture
-    workers: Workers
     reload: Callable[[], str]
     now: datetime
 
@@ -48,13 +46,12 @@ def serve_people(
     store: Store,
     bundle: Bundle,
     picture: Picture,
-    workers: Workers,
     reload: Callable[[], str],
     now: datetime,
 ) -> bool:
     """Carry out all waiting controls; says whether there were any. Each is answered in the store, with its event."""
     waiting = store.waiting()
-    desk = _Desk(store=store, bundle=bundle, picture=picture, workers=workers, reload=reload, now=now)
+    desk = _Desk(store=store, bundle=bundle, picture=picture, reload=reload, now=now)
     for wish in waiting:
         if wish.id is None:
             continue
@@ -119,8 +116,10 @@ def _cancel(desk: _Desk, wish: Control, standing: Standing) -> Answer:
         return _no(standing, f"there is no run {wish.target}")
     if run.state.is_over:
         return _no(standing, f"run {run.id} is over: {run.state}")
-    if desk.workers.cancel(run.id):
-        return Answer(done=True, text=f"run {run.id} is being stopped", standing=standing)
+    if run.state.holds_locks:
+        others = (one for one in standing.cancelling if not _is_over(desk, one))
+        asked = replace(standing, cancelling=(*others, run.id))
+        return Answer(done=True, text=f"run {run.id} is being stopped", standing=asked)
     cancelled = replace(
         run,
         state=RunState.CANCELLED,
@@ -131,6 +130,11 @@ def _cancel(desk: _Desk, wish: Control, standing: Standing) -> Answer:
     event = Event(kind="run.cancelled", at=desk.now, subject=run.id, facts={"reason": wish.reason}, actor=wish.who)
     desk.store.update(cancelled, [event])
     return Answer(done=True, text=f"run {run.id} is cancelled", standing=standing)
+
+
+def _is_over(desk: _Desk, run: RunId) -> bool:
+    known = desk.store.run(run)
+    return known is None or known.state.is_over
 
 
 def _pause(desk: _Desk, wish: Control, standing: Standing) -> Answer:

@@ -1,32 +1,28 @@
 """Carrying out one run: look once more, playbook, checks, hold; rollback where it failed (DESIGN 5.6).
 
-Every change is recorded, with its event, before it takes effect. A failed alternative isn't retried here: its
-remediation returns to the planner, which may find something more valuable first.
+Every change is recorded, with its event, before it takes effect. A stage begins from what is recorded, so that it can
+be entered again after a crash, here or on another replica, and does only what is left. A failed alternative isn't
+retried here: its remediation returns to the planner, which may find something more valuable first.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.duration import format_duration
-from bsm_remediate.domain.event import Event, Json
-from bsm_remediate.domain.playbook import PlaybookEvent, PlaybookOutcome, PlaybookResult
+from bsm_remediate.domain.event import Json
+from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.playbook import PlaybookOutcome, PlaybookResult
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.run import Run, RunEnd, RunState
-from bsm_remediate.domain.verification import (
-    Observation,
-    Progress,
-    Verification,
-    checks_after_run,
-    checks_beforehand,
-)
-from bsm_remediate.engine.job import Job
-from bsm_remediate.ports import Clock, EventLog, Executor, Prober, RunLog
+from bsm_remediate.domain.verification import Observation, Progress, Verification
+from bsm_remediate.domain.work_order import Play, WorkOrder
+from bsm_remediate.engine.run_journal import RunJournal, RunRecords
+from bsm_remediate.ports import Clock, Executor, Prober
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +34,25 @@ _END_OF = {
     PlaybookOutcome.NOT_STARTED: RunEnd.PLAYBOOK_FAILED,
     PlaybookOutcome.DIED: RunEnd.PLAYBOOK_FAILED,
 }
-_TOLD = {"ok", "changed", "failed", "unreachable"}
-"""Kinds of playbook events that the journal keeps; the rest stays in the artifacts."""
+_REMAINS_END_WITHIN_S = 2.0
+"""The guard of a dead engine's playbook ends it well within that."""
+_LOOK_FOR_LEASE_S = 60.0
 
 
-class RunRecords(RunLog, EventLog, Protocol):
-    """Where runs and their events are written."""
+class Stage(Protocol):
+    """Runs one stage so that it is not entered again once it has ended, whatever happens to this process."""
+
+    def __call__(self, name: str, work: Callable[[], None], /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One run being carried out here."""
+
+    run: RunId
+    order: WorkOrder
+    fence: int
+    cancelled: Callable[[], bool]
 
 
 class Remediation:
@@ -57,174 +66,203 @@ class Remediation:
         prober: Prober,
         clock: Clock,
         firing: Callable[[tuple[AlertKey, ...]], tuple[Alert, ...]],
+        may_act: Callable[[], bool],
+        leaving: Callable[[], bool],
     ) -> None:
+        """`may_act` turns false when this engine has lost its lease: its playbooks are ended then. `leaving`: the
+        engine ends, and what is under way is left, as it stands, to the next one.
+        """
         self._records = records
+        self._journal = RunJournal(records, clock, leaving=leaving)
         self._executor = executor
         self._prober = prober
         self._clock = clock
         self._firing = firing
+        self._may_act = may_act
+        self._leaving = leaving
 
-    def carry_out(self, job: Job, cancelled: Callable[[], bool]) -> Run:
-        """Take `job` from where its run stands to its end; returns the run as it ended."""
-        run = job.run
-        if run.state is RunState.QUEUED:
-            run = self._look_once_more(job, run, cancelled)
-        if run.state is RunState.QUEUED:
-            run = self._play(job, run, cancelled)
-        if run.state is RunState.VERIFYING:
-            run = self._verify(job, run, cancelled)
-        return run
+    def carry_out(self, run: RunId, stage: Stage, cancelled: Callable[[], bool]) -> None:
+        """Take `run` from where it stands to its end. Raises `RunNotRecorded` when another engine has taken it over, or
+        may do so since this one ends.
+        """
+        order = self._records.order(run)
+        claimed = self._journal.patiently(lambda: self._records.claim(run))
+        if order is None or claimed is None:
+            return
+        self._resume(claimed)
+        work = _Work(run, order, claimed.fence, cancelled)
+        stage("look once more", lambda: self._look_once_more(work))
+        stage("playbook", lambda: self._play(work))
+        stage("verification", lambda: self._verify(work))
+        stage("end", lambda: self._end(work))
 
-    def looks_restored(self, job: Job) -> tuple[bool, str]:
+    def looks_restored(self, order: WorkOrder, run: Run) -> tuple[bool, str]:
         """Whether all checks that don't come from the alert hold now (and there are any), with the details."""
-        seen = [self._look(check, job) for check in checks_beforehand(job.policy)]
+        seen = [self._look(check, order, run) for check in order.checks_beforehand()]
         failing = [one for one in seen if not one.holds]
         details = "; ".join(one.detail for one in failing or seen)
         return bool(seen) and not failing, details
 
-    def fail(self, job: Job, run: Run, end: RunEnd, outcome: str) -> Run:
-        """End `run` as failed: undo it where it says how, then on to the next alternative or to a person. What can't be
-        undone goes to a person at once, and its component is quarantined.
-        """
-        rolled_back, outcome = self._rolled_back(job, run, outcome)
-        if rolled_back is False:
-            end = RunEnd.ROLLBACK_FAILED
-        if rolled_back is False or job.is_last_alternative:
-            state = RunState.ESCALATED
-            why = f"{run.component} is quarantined" if rolled_back is False else "no alternative is left"
-            outcome = job.hand_over(outcome, self._clock.now(), why=why)
-            _log.warning("run.escalated run=%s component=%s: %s", run.id, run.component, outcome)
-        else:
-            state = RunState.ROLLED_BACK if rolled_back else RunState.FAILED
-        return self._record(run, f"run.{state}", state=state, end=end, outcome=outcome, ended_at=self._clock.now())
-
     # --- the stages ------------------------------------------------------------------------------------------------
 
-    def _look_once_more(self, job: Job, run: Run, cancelled: Callable[[], bool]) -> Run:
-        if cancelled():
-            return self._cancelled(run)
+    def _resume(self, run: Run) -> None:
+        """What becomes of a run whose engine died in the middle of its playbook: it is repeated, or, when it may happen
+        only once, goes to a person, since nobody can know how far it came.
+        """
+        if run.state is not RunState.RUNNING or run.end is not None:
+            return
+        self._clock.wait(_REMAINS_END_WITHIN_S)
+        if run.once:
+            outcome = "the engine died in its middle and it may not be repeated; a person must look"
+            self._journal.over(run, RunState.OUTCOME_UNKNOWN, RunEnd.ENGINE_DIED, outcome)
+        else:
+            self._journal.record(run, "run.repeated", state=RunState.QUEUED)
+
+    def _look_once_more(self, work: _Work) -> None:
+        run = self._current(work)
+        if run.state is not RunState.QUEUED:
+            return
+        if work.cancelled():
+            self._cancel(run)
+            return
         if run.attempt > 0:
-            return run  # a repetition: half done counts as not done, whatever the checks say
-        holds, details = self.looks_restored(job)
-        if not holds:
-            return run
-        return self._record(
-            run,
-            "run.already_ok",
-            state=RunState.CANCELLED,
-            end=RunEnd.ALREADY_OK,
-            outcome=f"already ok, nothing was run: {details}",
-            ended_at=self._clock.now(),
-        )
+            return  # a repetition: half done counts as not done, whatever the checks say
+        holds, details = self.looks_restored(work.order, run)
+        if holds:
+            self._journal.over(
+                run, RunState.CANCELLED, RunEnd.ALREADY_OK, f"already ok, nothing was run: {details}", "run.already_ok"
+            )
 
-    def _play(self, job: Job, run: Run, cancelled: Callable[[], bool]) -> Run:
-        started = self._clock.now()
-        run = self._record(
-            run,
-            "run.started",
-            facts={"playbook": run.playbook, "hosts": list(job.hosts()), "attempt": run.attempt + 1},
-            state=RunState.RUNNING,
-            attempt=run.attempt + 1,
-            started_at=started,
-        )
-        result = self._executor.execute(job.call(run, job.alternative), on_event=self._tell, cancelled=cancelled)
-        if result.outcome is PlaybookOutcome.SUCCEEDED:
-            return self._record(run, "run.playbook_ended", facts=_facts(result), state=RunState.VERIFYING)
-        if result.outcome is PlaybookOutcome.CANCELLED:
-            return self._cancelled(run)
-        self._records.append([self._event("run.playbook_ended", run, _facts(result))])
-        return self.fail(job, run, _END_OF[result.outcome], result.reason)
+    def _play(self, work: _Work) -> None:
+        while (run := self._current(work)).state is RunState.QUEUED:
+            run = self._journal.record(
+                run,
+                "run.started",
+                facts={"playbook": run.playbook, "hosts": list(work.order.hosts), "attempt": run.attempt + 1},
+                state=RunState.RUNNING,
+                attempt=run.attempt + 1,
+                started_at=self._clock.now(),
+            )
+            result = self._execute(work, run, work.order.play, work.cancelled)
+            if result is None:
+                work = self._go_on(work)
+            elif result.outcome is PlaybookOutcome.SUCCEEDED:
+                self._journal.record(run, "run.playbook_ended", facts=_facts(result), state=RunState.VERIFYING)
+            elif result.outcome is PlaybookOutcome.CANCELLED:
+                self._cancel(run)
+            else:
+                end, reason = _END_OF[result.outcome], result.reason
+                self._journal.record(run, "run.playbook_ended", facts=_facts(result), end=end, outcome=reason)
 
-    def _verify(self, job: Job, run: Run, cancelled: Callable[[], bool]) -> Run:
-        checks = checks_after_run(job.policy)
-        verification = Verification.of(checks, started_at=self._clock.now())
+    def _execute(self, work: _Work, run: Run, play: Play, cancelled: Callable[[], bool]) -> PlaybookResult | None:
+        """What became of `play`; None when it was ended since this engine lost its lease, or is leaving."""
+        result = self._executor.execute(
+            work.order.call(run, play),
+            on_event=self._journal.task,
+            cancelled=lambda: cancelled() or not self._may_act() or self._leaving(),
+        )
+        lost = result.outcome is PlaybookOutcome.CANCELLED and not cancelled()
+        return None if lost else result
+
+    def _go_on(self, work: _Work) -> _Work:
+        """Once this engine has its lease again: with the run, unless another has taken it."""
+        _log.warning("run.broken_off run=%s: its playbook was ended", work.run)
+        while not self._clock.wait(_LOOK_FOR_LEASE_S, until=lambda: self._may_act() or self._leaving()):
+            pass
+        self._current(work)
+        claimed = self._journal.patiently(lambda: self._records.claim(work.run))
+        if claimed is not None:
+            self._resume(claimed)
+            return replace(work, fence=claimed.fence)
+        return work
+
+    def _verify(self, work: _Work) -> None:
+        run = self._current(work)
+        if run.state is not RunState.VERIFYING or run.end is not None:
+            return
+        checks = work.order.checks
+        verification = Verification.of(checks, started_at=self._clock.now(), held_since=run.passed_at)
         pause = min(check.every for check in checks).total_seconds()
         while True:
             for check in verification.due(self._clock.now()):
-                verification = verification.observe(self._look(check, job))
+                verification = verification.observe(self._look(check, work.order, run))
             now = self._clock.now()
             progress = verification.progress(now)
-            run = self._note_pass(run, progress, verification, now)
+            run = self._note_pass(run, progress, verification.reason(now))
             if progress is Progress.PASSED:
-                return self._succeeded(run, verification.reason(now))
+                took = format_duration(now - run.started_at) if run.started_at is not None else "no time"
+                outcome = f"restored after {took}: {verification.reason(now)}"
+                self._journal.over(run, RunState.SUCCEEDED, RunEnd.RESTORED, outcome)
+                return
             if progress is Progress.FAILED:
                 reason = f"not restored {verification.reason(now)}"
-                return self.fail(job, replace(run, passed_at=None), RunEnd.NOT_VERIFIED, reason)
-            if self._clock.wait(pause, until=cancelled):
-                return self._cancelled(run)
+                run = replace(run, passed_at=None)
+                self._journal.record(run, "run.not_verified", end=RunEnd.NOT_VERIFIED, outcome=reason)
+                return
+            if self._clock.wait(pause, until=lambda: work.cancelled() or self._leaving()):
+                self._current(work)
+                self._cancel(run)
+                return
 
-    def _note_pass(self, run: Run, progress: Progress, verification: Verification, now: datetime) -> Run:
+    def _note_pass(self, run: Run, progress: Progress, reason: str) -> Run:
         holding = progress in (Progress.HOLDING, Progress.PASSED)
         if holding and run.passed_at is None:
-            return self._record(run, "run.checks_hold", facts={"checks": verification.reason(now)}, passed_at=now)
+            return self._journal.record(run, "run.checks_hold", facts={"checks": reason}, passed_at=self._clock.now())
         if progress is Progress.WAITING and run.passed_at is not None:
-            return self._record(run, "run.checks_broke", facts={"checks": verification.reason(now)}, passed_at=None)
+            return self._journal.record(run, "run.checks_broke", facts={"checks": reason}, passed_at=None)
         return run
 
-    def _succeeded(self, run: Run, checks: str) -> Run:
-        now = self._clock.now()
-        took = format_duration(now - run.started_at) if run.started_at is not None else "no time"
-        return self._record(
-            run,
-            "run.succeeded",
-            state=RunState.SUCCEEDED,
-            end=RunEnd.RESTORED,
-            outcome=f"restored after {took}: {checks}",
-            ended_at=now,
-        )
+    def _end(self, work: _Work) -> None:
+        """End a run that failed: undo it where it says how, then on to the next alternative or to a person. What can't
+        be undone goes to a person at once, and its component is quarantined.
+        """
+        run = self._current(work)
+        if run.state.is_over or run.end is None:
+            return
+        end, outcome, order = run.end, run.outcome, work.order
+        undone, outcome = self._undone(work, run, outcome)
+        if undone is False:
+            end = RunEnd.ROLLBACK_FAILED
+        if undone is False or order.is_last:
+            state = RunState.ESCALATED
+            why = f"{run.component} is quarantined" if undone is False else "no alternative is left"
+            outcome = order.hand_over(outcome, self._clock.now(), why=why)
+            _log.warning("run.escalated run=%s component=%s: %s", run.id, run.component, outcome)
+        else:
+            state = RunState.ROLLED_BACK if undone else RunState.FAILED
+        self._journal.over(run, state, end, outcome)
 
-    def _cancelled(self, run: Run) -> Run:
-        return self._record(
-            run,
-            "run.cancelled",
-            state=RunState.CANCELLED,
-            end=RunEnd.BY_A_PERSON,
-            outcome="cancelled by a person",
-            ended_at=self._clock.now(),
-        )
-
-    def _rolled_back(self, job: Job, run: Run, outcome: str) -> tuple[bool | None, str]:
+    def _undone(self, work: _Work, run: Run, outcome: str) -> tuple[bool | None, str]:
         """Whether the run was undone (None: there was nothing to undo it by), and what people are told."""
-        rollback = job.alternative.rollback
+        rollback = work.order.rollback
         if rollback is None or run.attempt == 0:
             return None, outcome
-        self._records.append([self._event("run.rollback_started", run, {"playbook": rollback.playbook})])
-        result = self._executor.execute(job.call(run, rollback), on_event=self._tell, cancelled=lambda: False)
-        self._records.append([self._event("run.rollback_ended", run, _facts(result))])
+        while True:
+            self._journal.note(run, "run.rollback_started", {"playbook": rollback.playbook})
+            result = self._execute(work, run, rollback, lambda: False)
+            if result is not None:
+                break
+            work = self._go_on(work)
+            run = self._current(work)
+        self._journal.note(run, "run.rollback_ended", _facts(result))
         if result.outcome is PlaybookOutcome.SUCCEEDED:
             return True, f"{outcome}; rolled back by {rollback.playbook}"
         return False, f"{outcome}; its rollback failed too: {result.reason}"
 
-    # --- looking and telling ---------------------------------------------------------------------------------------
+    # --- what is ---------------------------------------------------------------------------------------------------
 
-    def _look(self, check: Check, job: Job) -> Observation:
+    def _current(self, work: _Work) -> Run:
+        return self._journal.current(work.run, fence=work.fence)
+
+    def _cancel(self, run: Run) -> None:
+        self._journal.over(run, RunState.CANCELLED, RunEnd.BY_A_PERSON, "cancelled by a person")
+
+    def _look(self, check: Check, order: WorkOrder, run: Run) -> Observation:
         if check.kind is not CheckKind.ALERT:
-            return self._prober.look(check, job.component)
-        firing = self._firing(job.run.alerts)
+            return self._prober.look(check, order.component)
+        firing = self._firing(run.alerts)
         detail = f"{firing[0].name} still fires" if firing else "its alert no longer fires"
         return Observation(check=check, at=self._clock.now(), holds=not firing, detail=detail)
-
-    def _tell(self, event: PlaybookEvent) -> None:
-        if event.kind not in _TOLD:
-            return
-        facts: dict[str, Json] = {"status": event.kind, "host": event.host, "task": event.task}
-        if event.message:
-            facts["message"] = event.message
-        if event.duration_s is not None:
-            facts["duration_s"] = round(event.duration_s, 3)
-        self._records.append([Event(kind="run.task", at=event.at, subject=event.run, facts=facts)])
-
-    def _record(self, run: Run, kind: str, *, facts: dict[str, Json] | None = None, **change: object) -> Run:
-        changed: Run = replace(run, **change)  # type: ignore[arg-type]
-        told: dict[str, Json] = {"state": changed.state.value, **(facts or {})}
-        if changed.outcome != run.outcome:
-            told["outcome"] = changed.outcome
-        self._records.update(changed, [self._event(kind, changed, told)])
-        return changed
-
-    def _event(self, kind: str, run: Run, facts: dict[str, Json]) -> Event:
-        known: dict[str, Json] = {"component": run.component, "policy": run.policy}
-        return Event(kind=kind, at=self._clock.now(), subject=run.id, facts={**known, **facts})
 
 
 def _facts(result: PlaybookResult) -> dict[str, Json]:

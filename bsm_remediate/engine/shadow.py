@@ -31,7 +31,7 @@ from bsm_remediate.domain.shadow import (
     episodes_of,
 )
 from bsm_remediate.domain.shadow_report import LOOK_BACK, ShadowReport, shadow_report
-from bsm_remediate.engine.job import rendered
+from bsm_remediate.domain.work_order import rendered
 from bsm_remediate.ports import Store
 
 _KEPT_ALERTS = 100

@@ -12,6 +12,7 @@ from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Standing
 
@@ -25,6 +26,7 @@ class MemoryStore:
         self._seen: dict[AlertKey, datetime] = {}
         self._position = 0
         self._runs: dict[RunId, Run] = {}
+        self._orders: dict[RunId, WorkOrder] = {}
         self._locks: dict[str, RunId] = {}
         self._fence = 0
         self._events: list[Event] = []
@@ -92,7 +94,7 @@ class MemoryStore:
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
-    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
+    def reserve(self, run: Run, events: Sequence[Event], order: WorkOrder) -> Run | None:
         with self._open():
             known = self._runs.get(run.id)
             if known is not None:
@@ -104,8 +106,22 @@ class MemoryStore:
             self._free(run.id)
             self._locks.update(dict.fromkeys(run.locks, run.id))
             self._runs[run.id] = reserved
+            self._orders[run.id] = order
             self._append(events)
             return reserved
+
+    def claim(self, run: RunId) -> Run | None:
+        with self._open():
+            known = self._runs.get(run)
+            if known is None or known.state.is_over:
+                return None
+            self._fence += 1
+            self._runs[run] = replace(known, fence=self._fence)
+            return self._runs[run]
+
+    def order(self, run: RunId) -> WorkOrder | None:
+        with self._open():
+            return self._orders.get(run)
 
     def insert(self, run: Run, events: Sequence[Event]) -> None:
         with self._open():

@@ -21,6 +21,7 @@ from bsm_remediate.ports import Control, Store
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
 from bsm_remediate.testing.source import SimulatedSource
+from bsm_remediate.testing.workflows import MemoryWorkflows, SoleLease
 
 BEGIN = datetime(2026, 1, 5, 8, 59, 0, tzinfo=UTC)
 """A Monday."""
@@ -49,6 +50,7 @@ class Timeline:
         self.store = store
         self.executor = SimulatedExecutor(self.clock, effect=self._mended)
         self.prober = SimulatedProber(self.clock)
+        self.lease = SoleLease()
         self._bundle = bundle
         self._options = options or EngineOptions()
         self._broken: dict[str, datetime] = {}
@@ -64,6 +66,8 @@ class Timeline:
             executor=self.executor,
             prober=self.prober,
             clock=self.clock,
+            workflows=MemoryWorkflows(self.clock.spawn),
+            lease=self.lease,
             sources=[self.source] if self._lists else [],
             options=self._options,
             spawn=self.clock.spawn,

@@ -152,10 +152,7 @@ def serve(
     require_safe_address(host, credentials)
     sources, terms = installation.webhook_sources, installation.webhook_terms
     listener = _listen(host, port)
-    store = installation.open_store()
-    with installation.lease().hold():
-        engine = installation.build_engine(bundle, store, options)
-        engine.recover()
+    with installation.engine(bundle, options, alone=False) as (engine, store):
         live = RunningEngine(engine, store)
         app, commit = build_app(live, credentials, sources, terms)
         commit.start()
@@ -169,7 +166,6 @@ def serve(
         commit.stop()
         if not live.drain():
             _log.warning("engine.not_drained some runs go on; the next start repeats them")
-        store.close()
 
 
 @contextmanager

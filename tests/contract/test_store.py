@@ -1,4 +1,4 @@
-"""Every store keeps the same promises, in memory and on SQLite."""
+"""Every store keeps the same promises: in memory, on SQLite, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.alert import Alert, AlertStatus
+from bsm_remediate.domain.bundle import OnCall, Team
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Digest, Fingerprint, NodeId, PolicyId, RunId
+from bsm_remediate.domain.matcher import Matcher, MatchOperator
+from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunEnd, RunState
+from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
+from bsm_remediate.domain.work_order import Play, WorkOrder, Written
 from bsm_remediate.errors import RunNotRecorded
 from bsm_remediate.ports import Accepted, Control, Standing, Store
 from bsm_remediate.testing.store import MemoryStore
@@ -25,9 +30,15 @@ from bsm_remediate.testing.store import MemoryStore
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store = MemoryStore() if request.param == "memory" else open_store(f"sqlite:///{tmp_path}/store.sqlite")
+    made: Store
+    if request.param == "memory":
+        made = MemoryStore()
+    elif request.param == "sqlite":
+        made = open_store(f"sqlite:///{tmp_path}/store.sqlite")
+    else:
+        made = open_store(request.getfixturevalue("postgres_url"))
     yield made
     made.close()
 
@@ -61,6 +72,32 @@ def run(name: str = "r1", *, component: str = "db-1", state: RunState = RunState
         alerts=(alert().key,),
         bundle=Digest("sha256:1"),
         locks=(f"component:{component}", "host:shared"),
+    )
+
+
+def order(component: str = "db-1") -> WorkOrder:
+    machine = Component(id=NodeId(component), host="shared", address="10.0.0.1", labels={"tier": "data"})
+    team = Team(name="data", members=("ana",), on_call=OnCall(rotation=("ana",), every=timedelta(days=7), start=NINE))
+    check = Check(
+        kind=CheckKind.HTTP,
+        target=Written("http://db-1/{{ x }}"),
+        body=Matcher(label="body", operator=MatchOperator.REGEX, value="ok|fine"),
+        hold=timedelta(hours=2),
+    )
+    return WorkOrder(
+        play=Play(
+            playbook="restart.yml", vars={"unit": "pg", "list": [1, {"a": None}]}, time_limit=timedelta(minutes=2)
+        ),
+        rollback=Play(playbook="undo.yml", time_limit=timedelta(seconds=1.5)),
+        component=machine,
+        hosts=("shared",),
+        checks=(check, Check(kind=CheckKind.ALERT, target=None)),
+        alerts=(alert(text="{{ 1 }}"),),
+        services=("checkout",),
+        loss_per_minute=300.0,
+        resolve_within=timedelta(minutes=10),
+        is_last=True,
+        team=team,
     )
 
 
@@ -166,19 +203,19 @@ def test_changes_are_read_from_where_one_left_off(store: Store) -> None:
 
 
 def test_of_two_runs_that_need_the_same_lock_only_the_first_gets_it(store: Store) -> None:
-    first = store.reserve(run("r1"), [event("run.queued")])
+    first = store.reserve(run("r1"), [event("run.queued")], order())
     assert first is not None
-    assert store.reserve(run("r2", component="web-1"), [event("run.queued", "r2")]) is None
+    assert store.reserve(run("r2", component="web-1"), [event("run.queued", "r2")], order()) is None
     assert store.run(RunId("r2")) is None
     assert [one.subject for one in store.events()] == ["r1"]
     store.update(replace(first, state=RunState.CANCELLED, ended_at=NINE), [])
-    second = store.reserve(run("r2", component="web-1"), [])
+    second = store.reserve(run("r2", component="web-1"), [], order())
     assert second is not None
     assert second.fence > first.fence
 
 
 def test_a_run_comes_back_whole(store: Store) -> None:
-    reserved = store.reserve(run(), [])
+    reserved = store.reserve(run(), [], order())
     assert reserved is not None
     ended = replace(
         reserved,
@@ -196,15 +233,29 @@ def test_a_run_comes_back_whole(store: Store) -> None:
 
 
 def test_only_the_newer_lease_may_go_on_with_a_run(store: Store) -> None:
-    old = store.reserve(run(state=RunState.QUEUED), [])
+    old = store.reserve(run(state=RunState.QUEUED), [], order())
     assert old is not None
     store.update(replace(old, state=RunState.RUNNING), [])
-    newer = store.reserve(replace(old, state=RunState.QUEUED), [])
+    newer = store.claim(old.id)
     assert newer is not None
     assert newer.fence > old.fence
     with pytest.raises(RunNotRecorded, match="taken over"):
         store.update(replace(old, state=RunState.RUNNING), [event("run.started")])
     assert list(store.events()) == []
+
+
+def test_what_a_run_is_to_do_comes_back_whole(store: Store) -> None:
+    assert store.order(RunId("r1")) is None
+    store.reserve(run(), [], order())
+    assert store.order(RunId("r1")) == order()
+
+
+def test_a_run_that_is_over_cannot_be_claimed(store: Store) -> None:
+    assert store.claim(RunId("r1")) is None
+    reserved = store.reserve(run(), [], order())
+    assert reserved is not None
+    store.update(replace(reserved, state=RunState.CANCELLED, ended_at=NINE), [])
+    assert store.claim(RunId("r1")) is None
 
 
 @pytest.mark.parametrize("state", list(RunState))

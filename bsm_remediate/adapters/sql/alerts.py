@@ -10,8 +10,8 @@ from sys import intern
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.engine.interfaces import DBAPICursor
 
+from bsm_remediate.adapters.sql.database import DriverCursor
 from bsm_remediate.adapters.sql.packed import PackedTexts, Texts, packed
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
@@ -30,9 +30,10 @@ _PUT_CURRENT = (
     "INSERT INTO bsm_alert (source, fingerprint, position, status, starts_at, content, last_seen)"
     " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (source, fingerprint) DO UPDATE SET position = excluded.position,"
     " status = excluded.status, starts_at = excluded.starts_at, content = excluded.content,"
-    " last_seen = max(last_seen, excluded.last_seen)"
+    " last_seen = CASE WHEN excluded.last_seen > bsm_alert.last_seen THEN excluded.last_seen"
+    " ELSE bsm_alert.last_seen END"
 )
-_TOUCH = "UPDATE bsm_alert SET last_seen = max(last_seen, ?) WHERE source = ? AND fingerprint = ?"
+_TOUCH = "UPDATE bsm_alert SET last_seen = ? WHERE source = ? AND fingerprint = ? AND last_seen < ?"
 _CHANGED = (
     "SELECT c.position, c.source, c.fingerprint, c.status, c.labels, c.annotations, c.starts_at, c.ends_at,"
     " c.received_at FROM bsm_alert a JOIN bsm_alert_change c ON c.position = a.position"
@@ -43,11 +44,8 @@ _Known = tuple[float, str, bool]
 
 
 def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
-    """Write `alerts`, in the caller's transaction.
-
-    The driver's own cursor: what SQLAlchemy adds to each statement would be half of what storing a few alerts costs.
-    """
-    cursor = connection.connection.cursor()
+    """Write `alerts`, in the caller's transaction."""
+    cursor = DriverCursor(connection)
     known, position = _known(cursor, {alert.key for alert in alerts})
     changes: list[tuple[object, ...]] = []
     current: dict[AlertKey, tuple[Any, ...]] = {}
@@ -77,7 +75,7 @@ def record(connection: Connection, alerts: Sequence[Alert]) -> Accepted:
         cursor.executemany(_INSERT_CHANGE, changes)
         cursor.executemany(_PUT_CURRENT, list(current.values()))
     if touched:
-        cursor.executemany(_TOUCH, [(seen, *key) for key, seen in touched.items()])
+        cursor.executemany(_TOUCH, [(seen, *key, seen) for key, seen in touched.items()])
     return Accepted(new=len(changes), repeated=len(alerts) - len(changes) - outdated, outdated=outdated)
 
 
@@ -85,7 +83,7 @@ def changes(connection: Connection, texts: TextReader, *, after: int, limit: int
     """The alerts that changed after that position, as they are now, and the position reached. They may be held for
     long, so their texts stay in the database.
     """
-    cursor = connection.connection.cursor()
+    cursor = DriverCursor(connection)
     cursor.execute(f"{_CHANGED} WHERE a.position > ? ORDER BY a.position LIMIT ?", (after, limit))
     rows = cursor.fetchall()
     texts.remember({row[0]: (row[4], row[5]) for row in rows})
@@ -119,7 +117,7 @@ def heard_since(connection: Connection, moment: datetime) -> set[AlertKey]:
     return {AlertKey(source, Fingerprint(print_)) for source, print_ in rows}
 
 
-def _known(cursor: DBAPICursor, keys: Iterable[AlertKey]) -> tuple[dict[AlertKey, _Known], int]:
+def _known(cursor: DriverCursor, keys: Iterable[AlertKey]) -> tuple[dict[AlertKey, _Known], int]:
     """What counts now of `keys`, and the latest position."""
     wanted = list(keys)
     found: dict[AlertKey, _Known] = {}

@@ -1,20 +1,21 @@
-"""Opening a database: settings of every connection, one writer at a time, migrations."""
+"""Opening a database: one writer at a time, readers beside it, migrations."""
 
 from __future__ import annotations
 
-import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import SQLAlchemyError
 
-from bsm_remediate.errors import StoreUnavailable, WrongUsage
+from bsm_remediate.adapters.sql.backends import Backend, backend_of
+from bsm_remediate.errors import StoreUnavailable
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -22,7 +23,8 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 class Database:
     """One database. Readers see a committed moment; writers go one after the other."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, backend: Backend, engine: Engine) -> None:
+        self._backend = backend
         self._engine = engine
         self._turn = threading.Lock()
         self._writer: Connection | None = None
@@ -35,16 +37,26 @@ class Database:
                 # Kept open: with a new one for each transaction the pool would cost as much as the writing.
                 connection = self._writer = self._writer or self._engine.connect()
                 cursor = connection.connection.cursor()
-                cursor.execute("BEGIN IMMEDIATE")
                 try:
+                    for statement in self._backend.begin:
+                        cursor.execute(statement)
                     yield connection
                     cursor.execute("COMMIT")
                 except BaseException:
-                    with suppress(sqlite3.Error):  # SQLite has rolled back by itself where the disk was full
-                        cursor.execute("ROLLBACK")
+                    self._undo(connection, cursor)
                     raise
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._backend.failures as error:
             raise StoreUnavailable(f"the database cannot be written: {getattr(error, 'orig', error)}") from error
+
+    def _undo(self, connection: Connection, cursor: DBAPICursor) -> None:
+        try:
+            cursor.execute("ROLLBACK")
+        except self._backend.failures:
+            # SQLite has rolled back by itself where the disk was full; a server that is gone has too.
+            self._writer = None
+            with suppress(SQLAlchemyError, *self._backend.failures):
+                connection.invalidate()
+                connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -52,7 +64,7 @@ class Database:
         try:
             with self._engine.connect() as connection:
                 yield connection
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._backend.failures as error:
             raise StoreUnavailable(f"the database cannot be read: {getattr(error, 'orig', error)}") from error
 
     def close(self) -> None:
@@ -63,45 +75,37 @@ class Database:
         self._engine.dispose()
 
 
-def sqlite_file(url: str) -> Path:
-    """The file behind a SQLite URL. Raises `WrongUsage` for other databases, which come with a later version."""
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise WrongUsage(
-            f"'{url}' is no database URL", hint="write it like sqlite:////var/lib/bsm/engine.sqlite"
-        ) from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise WrongUsage(f"'{parsed.get_backend_name()}' databases are not supported yet", hint="use sqlite:////path")
-    return Path(parsed.database)
+class DriverCursor:
+    """The driver's own cursor: what SQLAlchemy adds to each statement would be half of what storing a few alerts
+    costs. Parameters are question marks.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor = connection.connection.cursor()
+        self._spell: Callable[[str], str] = connection.engine.get_execution_options()["spelled"]
+
+    def execute(self, statement: str, parameters: tuple[object, ...] = ()) -> None:
+        self._cursor.execute(self._spell(statement), parameters)
+
+    def executemany(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+        self._cursor.executemany(self._spell(statement), rows)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return list(self._cursor.fetchall())
 
 
 def open_database(url: str) -> Database:
     """The database of `url`, migrated to this version. Raises `StoreUnavailable` or `WrongUsage`."""
-    file = sqlite_file(url)
+    backend = backend_of(url)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = create_engine(f"sqlite:///{file}", poolclass=QueuePool, pool_size=8, max_overflow=24)
-        event.listen(engine, "connect", _prepare)
-        _migrate(engine)
-    except (OSError, SQLAlchemyError, sqlite3.Error) as error:
-        raise StoreUnavailable(f"{file} cannot be opened: {getattr(error, 'orig', error)}") from error
-    return Database(engine)
+        engine = backend.engine().execution_options(spelled=backend.spelled)
+        _migrate(backend, engine)
+    except (OSError, SQLAlchemyError) as error:
+        raise StoreUnavailable(f"{backend.place} cannot be opened: {getattr(error, 'orig', error)}") from error
+    return Database(backend, engine)
 
 
-def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-    """An acknowledged alert must survive power loss: WAL with FULL. Transactions are ours to begin and end."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 5000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    if cursor.execute("PRAGMA synchronous").fetchone() != (2,):
-        raise sqlite3.OperationalError("this database cannot be made durable (synchronous=FULL)")
-    cursor.close()
-
-
-def _migrate(engine: Engine) -> None:
+def _migrate(backend: Backend, engine: Engine) -> None:
     """Bring the schema to `HEAD` under a write lock; refuse a newer one."""
     with engine.connect() as connection:
         found = _version(connection)
@@ -112,7 +116,7 @@ def _migrate(engine: Engine) -> None:
                 f"the database has schema {found}, this version knows {HEAD}",
                 hint="run the newer version of this program",
             )
-        _upgrade(connection)
+        _upgrade(backend, connection)
 
 
 def _version(connection: Connection) -> str | None:
@@ -122,13 +126,14 @@ def _version(connection: Connection) -> str | None:
     return found
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(backend: Backend, connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    for statement in backend.begin:
+        connection.exec_driver_sql(statement)
     if _version(connection) != HEAD:  # another process may have been faster
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -1,25 +1,50 @@
-"""Who the engine of a database is: a lock on a file beside it, which the kernel gives back whatever happens."""
+"""Who the engine of a database is. Of SQLite's there is one: a lock on a file beside the database says so, which the
+kernel gives back whatever happens.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
-from bsm_remediate.adapters.sql.database import sqlite_file
+from sqlalchemy import Connection
+
+from bsm_remediate.adapters.sql.backends import Sqlite, backend_of
 from bsm_remediate.errors import StoreUnavailable
+from bsm_remediate.ports import Lease
+
+
+class EngineLease(Lease, Protocol):
+    """A lease with what the store needs of it."""
+
+    is_shared: bool
+    """Whether other engines may live on the same database."""
+    on_news: Callable[[], None]
+    """Called when others have written something."""
+
+    def require_leading(self, connection: Connection) -> None:
+        """Keep the lead until the end of this transaction. Raises `StoreUnavailable` when it is lost."""
 
 
 class FileLease:
-    """Implements `Lease` for SQLite."""
+    """Implements `EngineLease` where there is one engine only."""
+
+    replica = "engine"
+    is_shared = False
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self.on_news: Callable[[], None] = lambda: None
+
+    def require_leading(self, connection: Connection) -> None:
+        """It leads."""
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, *, alone: bool) -> Iterator[None]:  # noqa: ARG002 - it always is
         self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -47,8 +72,24 @@ class FileLease:
         finally:
             os.close(descriptor)
 
+    def is_valid(self) -> bool:
+        return True
 
-def lease_of(url: str) -> FileLease:
+    def leads(self) -> bool:
+        return True
+
+    def dead(self) -> Sequence[str]:
+        return ()
+
+    def bury(self, replica: str) -> None:
+        """There are no others."""
+
+
+def lease_of(url: str) -> EngineLease:
     """The lease of the database at `url`. Raises `WrongUsage`."""
-    file = sqlite_file(url)
-    return FileLease(file.with_name(file.name + ".lease"))
+    backend = backend_of(url)
+    if isinstance(backend, Sqlite):
+        return FileLease(backend.file.with_name(backend.file.name + ".lease"))
+    from bsm_remediate.adapters.sql.replicas import ReplicaLease
+
+    return ReplicaLease(backend)

@@ -8,9 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql.values import run_of, run_text
+from bsm_remediate.adapters.sql.values import order_of, order_text, run_of, run_text
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded
 
 _PUT = (
@@ -20,12 +21,17 @@ _PUT = (
     " value = excluded.value"
 )
 _NEXT_FENCE = (
-    "INSERT INTO bsm_fence (id, latest) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET latest = latest + 1"
+    "INSERT INTO bsm_fence (id, latest) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET latest = bsm_fence.latest + 1"
     " RETURNING latest"
 )
 
 
-def reserve(connection: Connection, run: Run) -> Run | None:
+_PUT_ORDER = (
+    "INSERT INTO bsm_work_order (run, value) VALUES (?, ?) ON CONFLICT (run) DO UPDATE SET value = excluded.value"
+)
+
+
+def reserve(connection: Connection, run: Run, order: WorkOrder) -> Run | None:
     """Take the locks of `run` and write it with a new fence; None, and nothing written, when one is taken."""
     known = find(connection, run.id)
     if known is not None:
@@ -41,7 +47,24 @@ def reserve(connection: Connection, run: Run) -> Run | None:
         [(name, run.id, reserved.fence) for name in run.locks],
     )
     put(connection, reserved)
+    connection.exec_driver_sql(_PUT_ORDER, (run.id, order_text(order)))
     return reserved
+
+
+def claim(connection: Connection, run: RunId) -> Run | None:
+    """Give `run` a new fence; None when it is over."""
+    known = find(connection, run)
+    if known is None or known.state.is_over:
+        return None
+    claimed = replace(known, fence=connection.exec_driver_sql(_NEXT_FENCE).scalar_one())
+    connection.exec_driver_sql("UPDATE bsm_lock SET fence = ? WHERE run = ?", (claimed.fence, run))
+    put(connection, claimed)
+    return claimed
+
+
+def order(connection: Connection, run: RunId) -> WorkOrder | None:
+    text = connection.exec_driver_sql("SELECT value FROM bsm_work_order WHERE run = ?", (run,)).scalar()
+    return order_of(text) if text is not None else None
 
 
 def put(connection: Connection, run: Run) -> None:
@@ -87,7 +110,7 @@ def find(connection: Connection, run: RunId) -> Run | None:
 def since(connection: Connection, moment: datetime) -> Sequence[Run]:
     """Unfinished runs, and those that ended at or after `moment`, oldest first."""
     rows = connection.exec_driver_sql(
-        "SELECT value FROM bsm_run WHERE is_over = 0 OR ended_at >= ? ORDER BY planned_at, number",
-        (moment.timestamp(),),
+        "SELECT value FROM bsm_run WHERE is_over = ? OR ended_at >= ? ORDER BY planned_at, number",
+        (False, moment.timestamp()),
     )
     return [run_of(text) for (text,) in rows]

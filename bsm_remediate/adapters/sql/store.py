@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 from bsm_remediate.adapters.sql import alerts, runs
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.stored_texts import TextReader
-from bsm_remediate.adapters.sql.values import standing_of, standing_text
+from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.ports import Accepted, Control, Standing
 
 _EVERYTHING = 5_000
@@ -32,6 +33,11 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._texts = TextReader(database)
+        self._require_leading: Callable[[Connection], None] = lambda _connection: None
+
+    def decides_under(self, require_leading: Callable[[Connection], None]) -> None:
+        """From now on what only a leader may write needs that: it raises `StoreUnavailable` when another one leads."""
+        self._require_leading = require_leading
 
     def close(self) -> None:
         self._database.close()
@@ -64,15 +70,25 @@ class SqlStore:
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
-    def reserve(self, run: Run, events: Sequence[Event]) -> Run | None:
+    def reserve(self, run: Run, events: Sequence[Event], order: WorkOrder) -> Run | None:
         with self._database.write() as connection:
-            reserved = runs.reserve(connection, run)
+            self._require_leading(connection)
+            reserved = runs.reserve(connection, run, order)
             if reserved is not None:
                 _append(connection, events)
             return reserved
 
+    def claim(self, run: RunId) -> Run | None:
+        with self._database.write() as connection:
+            return runs.claim(connection, run)
+
+    def order(self, run: RunId) -> WorkOrder | None:
+        with self._database.read() as connection:
+            return runs.order(connection, run)
+
     def insert(self, run: Run, events: Sequence[Event]) -> None:
         with self._database.write() as connection:
+            self._require_leading(connection)
             runs.put(connection, run)
             _append(connection, events)
 
@@ -128,10 +144,7 @@ class SqlStore:
                 "INSERT INTO bsm_control (verb, target, reason, who, asked_at, until) VALUES (?, ?, ?, ?, ?, ?)"
                 " RETURNING id",
                 (
-                    control.verb,
-                    control.target,
-                    control.reason,
-                    control.who,
+                    *(storable(text) for text in (control.verb, control.target, control.reason, control.who)),
                     control.asked_at.timestamp(),
                     control.until.timestamp() if control.until is not None else None,
                 ),
@@ -167,6 +180,7 @@ class SqlStore:
 
     def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:
         with self._database.write() as connection:
+            self._require_leading(connection)
             connection.exec_driver_sql(
                 "UPDATE bsm_control SET done = ?, answer = ? WHERE id = ?", (done, answer, control)
             )
@@ -180,6 +194,7 @@ class SqlStore:
 
     def stand(self, standing: Standing) -> None:
         with self._database.write() as connection:
+            self._require_leading(connection)
             _stand(connection, standing)
 
 
@@ -187,7 +202,7 @@ def _append(connection: Connection, events: Sequence[Event]) -> None:
     if events:
         connection.exec_driver_sql(
             "INSERT INTO bsm_event (at, kind, subject, actor, facts) VALUES (?, ?, ?, ?, ?)",
-            [(one.at.timestamp(), one.kind, one.subject, one.actor, _facts(one)) for one in events],
+            [(one.at.timestamp(), one.kind, storable(one.subject), storable(one.actor), _facts(one)) for one in events],
         )
 
 

@@ -18,10 +18,12 @@ _MOST_BLOCKS = 16
 """Blocks that are remembered; then it begins anew, so memory stays flat."""
 _MOST_FRESH = 5_000
 """Rows that are remembered from when they were found to have changed: who holds them will look right away."""
-_QUERY = (
-    "SELECT json_group_array(json_array(position, labels, annotations)) FROM bsm_alert_change"
-    " WHERE position >= ? AND position < ?"
-)
+_QUERIES = {
+    "sqlite": "SELECT json_group_array(json_array(position, labels, annotations)) FROM bsm_alert_change"
+    " WHERE position >= ? AND position < ?",
+    "postgresql": "SELECT coalesce(json_agg(json_build_array(position, labels, annotations)), '[]')::text"
+    " FROM bsm_alert_change WHERE position >= ? AND position < ?",
+}
 """One row: for each the driver lets other threads run, and in a storm those are in no hurry to hand back."""
 
 _Row = tuple[str, str]
@@ -81,5 +83,6 @@ class TextReader:
     def _block(self, number: int) -> dict[int, _Row]:
         first = number * _BLOCK
         with self._database.read() as connection:
-            rows = connection.exec_driver_sql(_QUERY, (first, first + _BLOCK)).scalar_one()
+            query = _QUERIES[connection.dialect.name]
+            rows = connection.exec_driver_sql(query, (first, first + _BLOCK)).scalar_one()
         return {position: (labels, annotations) for position, labels, annotations in orjson.loads(rows)}

@@ -110,3 +110,31 @@ standing = Table(
     Column("value", Text, nullable=False),
     comment="one row: what people have ordered and still holds, as JSON",
 )
+
+replica = Table(
+    "bsm_replica",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("beat_at", Double, nullable=False),
+    comment="the engines on this database; `beat_at` is when each last said that it lives, by the database's clock",
+)
+
+leader = Table(
+    "bsm_leader",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("replica", Text, nullable=False),
+    Column("term", BigInteger, nullable=False),
+    Column("beat_at", Double, nullable=False),
+    comment="one row: the replica that decides; `term` grows with each change",
+)
+
+work_order = Table(
+    "bsm_work_order",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    comment="what each run is to do, by the bundle that decided it, as JSON: no reload changes a run under way",
+)

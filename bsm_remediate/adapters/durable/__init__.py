@@ -1,0 +1,1 @@
+"""Durable execution by DBOS, on the store's own database."""
