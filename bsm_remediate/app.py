@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
+    from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine, EngineOptions
     from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store, Workflows
 
@@ -262,6 +263,7 @@ class Installation:
         from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
+        from bsm_remediate.engine.sealer import Sealer
 
         clock = SystemClock()
         executor = AnsibleExecutor(
@@ -280,9 +282,23 @@ class Installation:
             workflows=workflows,
             lease=lease,
             sources=self.alert_sources(),
+            sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
             options=options,
         )
+
+    def journal_keys(self, *, make: bool = False) -> Keyring:
+        """The keys of the journal's seal; with `make` one is made where none was given and none is there yet.
+
+        Raises `WrongUsage`.
+        """
+        from bsm_remediate.adapters.journal_key import make_key, read_keys
+
+        file = self.settings.journal_key_file
+        if make and not self.settings.journal_key_is_given:
+            self.prepare_state_dir()
+            make_key(file)
+        return read_keys(file)
 
     def _prober(self, clock: Clock) -> Prober:
         from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber

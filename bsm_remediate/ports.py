@@ -18,6 +18,7 @@ from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.domain.verification import Observation
@@ -137,15 +138,35 @@ class RunLog(Protocol):
 
 
 class EventLog(Protocol):
-    """The journal."""
+    """The journal. What is appended is read once it is sealed: from then on it has its position, for ever."""
 
     def append(self, events: Sequence[Event]) -> None: ...
 
     def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
-        """Events with a position above `after`, in order."""
+        """Sealed events with a position above `after`, in order."""
 
     def latest_position(self) -> int:
-        """Of the newest event; 0 while there is none."""
+        """Of the newest sealed event; 0 while there is none."""
+
+
+class SealedJournal(Protocol):
+    """The journal as a chain of entries, each linked to the one before (`domain.seal`)."""
+
+    def seal(self, key: SealKey, *, limit: int) -> Mark | None:
+        """Give what was appended since, at most `limit` entries, their final positions and links; the new head, None
+        when nothing waits. Sealers at the same time wait for each other; the chain never forks.
+        """
+
+    def seals(self) -> Seals:
+        """How far it is sealed."""
+
+    def entries(self, *, after: int, limit: int) -> Sequence[Entry]:
+        """Sealed entries above position `after` as they are stored, in order, for whoever verifies them."""
+
+    def drop(self, begin: Mark, proof: str) -> None:
+        """Drop the entries up to `begin`, a sealed one, and remember it with its proof; nothing when it lies before
+        the present begin.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -263,7 +284,7 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, EventLog, Controls, Protocol):
+class Store(AlertLog, RunLog, EventLog, SealedJournal, Controls, Protocol):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

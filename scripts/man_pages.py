@@ -28,6 +28,7 @@ _ENVIRONMENT = (
     ("BSM_TOKEN, BSM_TOKEN_FILE", "the token that is shown to it; of serve, an administrator's"),
     ("BSM_STATE_DIR", "database, artifacts and cache; else STATE_DIRECTORY, else $XDG_STATE_HOME/bsm-remediate"),
     ("BSM_DATABASE, BSM_DATABASE_FILE", "the database"),
+    ("BSM_JOURNAL_KEY_FILE", "the keys of the journal's seal; else one is made in the state directory"),
     ("BSM_POLICIES, BSM_INVENTORY, BSM_PLAYBOOKS, BSM_HOST, BSM_PORT", "as the options of these names"),
 )
 

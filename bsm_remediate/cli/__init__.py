@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("why", "why", "Explain a component, a service, a run or a held step."),
     ),
     "Set up": (
+        ("audit", "audit", "Verify that the journal is what was sealed; tell its head."),
         ("doctor", "doctor", "Examine this deployment: hosts, vaults, clocks, sources, settings."),
         ("completion", "completion", "Print the script that lets a shell complete commands and ids."),
     ),

@@ -50,6 +50,7 @@ def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert
             engine.cancel_all()
             raise
         finally:
+            engine.close_journal()
             journal.tell()
             _end(store, alerts)
         for decision in evaluation.plan.held:

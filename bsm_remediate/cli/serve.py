@@ -48,6 +48,7 @@ def command(deployment: Deployment, host: str | None, port: int | None, goal: st
 
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(deployment.verbosity, 2)]
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("bsm_remediate.engine.sealer").setLevel(logging.INFO)  # the journal's head is to be noted always
     installation = deployment.installation()
     bundle = deployment.load_bundle(scrutinise=True)
     options = EngineOptions(max_mode=Mode[max_mode.upper()], goal=known_goal(bundle, goal))

@@ -49,22 +49,26 @@ def effective(settings: Settings, options: Options, environment: Mapping[str, st
     for token in settings.tokens:
         origin = "BSM_TOKEN" if token.name == "BSM_TOKEN" else path
         found.append(Effective(key=f"tokens.{token.name}", value=f"{_HIDDEN} role {token.role}", origin=origin))
-    for section in ("ansible", "sources"):
+    for section in ("ansible", "journal", "sources"):
         dumped = getattr(file, section)
-        values = dumped.model_dump(exclude_defaults=True) if section == "ansible" else dumped
+        values = dumped if section == "sources" else dumped.model_dump(exclude_defaults=True)
         for key, value in _flat(values, section):
             found.append(Effective(key=key, value=value, origin=path))
     return found
+
+
+_SECRET_FILES = ("BSM_TOKEN_FILE", "BSM_DATABASE_FILE", "BSM_JOURNAL_KEY_FILE")
 
 
 def secret_files(options: Options, environment: Mapping[str, str] = os.environ) -> list[Path]:
     """Files with secrets that the settings name."""
     file = read_file(options.config)
     named = [one.file for one in file.tokens if one.file is not None]
-    named += [Path(environment[name]) for name in ("BSM_TOKEN_FILE", "BSM_DATABASE_FILE") if environment.get(name)]
+    named += [Path(environment[name]) for name in _SECRET_FILES if environment.get(name)]
     for section in (file.ansible, *file.ansible.profiles.values()):
         named += [section.private_key] if section.private_key is not None else []
         named += [path for path in (Path(one.rpartition("@")[2]) for one in section.vault_ids) if path.is_file()]
+    named += [file.journal.key_file] if file.journal.key_file is not None else []
     for source in file.sources.values():
         named += [path for name, path in source if name.endswith("_file") and isinstance(path, Path)]
     return named

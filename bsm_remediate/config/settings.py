@@ -18,6 +18,7 @@ DEFAULT_CONFIG = Path("bsm-remediate.toml")
 DEFAULT_POLICIES = Path("policies")
 DEFAULT_INVENTORY = Path("inventories/hosts.yml")
 DEFAULT_PLAYBOOKS = Path("playbooks")
+JOURNAL_KEY = "journal.key"
 
 Role = Literal["webhook", "viewer", "operator", "approver", "admin"]
 
@@ -78,6 +79,15 @@ class AnsibleSection(ProjectSection):
     """By team."""
 
 
+class JournalSection(_Section):
+    """How the journal is sealed and how long it is kept."""
+
+    key_file: Path | None = None
+    """One key a line, the first one seals; without it a key is made in the state directory."""
+    keep_months: int | None = Field(default=None, ge=1)
+    """Whole calendar months (UTC) beside the present one; without it everything is kept."""
+
+
 class FileSettings(_Section):
     policies: Path | None = None
     inventory: Path | list[Path] | None = None
@@ -88,6 +98,7 @@ class FileSettings(_Section):
     server: ServerSection = ServerSection()
     tokens: list[TokenSection] = Field(default_factory=list)
     ansible: AnsibleSection = AnsibleSection()
+    journal: JournalSection = JournalSection()
     sources: Annotated[dict[str, SourceSection], BeforeValidator(with_kinds)] = Field(default_factory=dict)
 
 
@@ -122,6 +133,10 @@ class Settings:
     ansible: AnsibleSection
     sources: Mapping[str, SourceSection]
     """By the name in `POST /api/v1/webhooks/NAME`."""
+    journal_key_file: Path
+    journal_key_is_given: bool
+    """Whether somebody named it, or it is the one that is made in the state directory."""
+    journal_keep_months: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +161,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
     host = environment.get("BSM_HOST", file.server.host)
     port = _port(environment.get("BSM_PORT"), file.server.port)
     client_token = _secret("BSM_TOKEN", environment)
+    journal_key_file = _path(environment.get("BSM_JOURNAL_KEY_FILE")) or file.journal.key_file
     return Settings(
         policies=options.policies or _path(environment.get("BSM_POLICIES")) or file.policies or DEFAULT_POLICIES,
         inventory=inventory or (DEFAULT_INVENTORY,),
@@ -162,6 +178,9 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         client_token=Secret(client_token) if client_token else None,
         ansible=file.ansible,
         sources=file.sources,
+        journal_key_file=journal_key_file or state_dir / JOURNAL_KEY,
+        journal_key_is_given=journal_key_file is not None,
+        journal_keep_months=file.journal.keep_months,
     )
 
 

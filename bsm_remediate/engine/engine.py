@@ -32,6 +32,7 @@ from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
+from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.shadow import ShadowJournal
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
@@ -72,6 +73,7 @@ class Engine:
         clock: Clock,
         workflows: Workflows,
         lease: Lease,
+        sealer: Sealer,
         sources: Sequence[AlertSource] = (),
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         options: EngineOptions = EngineOptions(),
@@ -109,6 +111,7 @@ class Engine:
         self._is_leading = False
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._shadow = ShadowJournal(store)
+        self._sealer = sealer
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
         self._woken_at: float | None = None
@@ -152,6 +155,16 @@ class Engine:
         self._leaving.set()
         self._under_way.wait_until_empty(_LEFT_WITHIN_S)
         return is_idle
+
+    def close_journal(self) -> None:
+        """Seal what was written last, and tell the head."""
+        self._sealer.seal()
+        self._sealer.tell()
+
+    @property
+    def journal_trouble(self) -> str:
+        """What is wrong with what was sealed; empty when all is well."""
+        return self._sealer.trouble
 
     def wait(self, seconds: float) -> None:
         """Rest until something happens, at most for so long."""
@@ -199,6 +212,7 @@ class Engine:
         """Whether this engine decides; what it does first when it begins to."""
         leads = self._lease.leads()
         if leads and not self._is_leading:
+            self._sealer.seal()  # what those before wrote last: the journal is read from here on
             self._note_active_policies()
             self._told = {}
         self._is_leading = leads
@@ -230,6 +244,7 @@ class Engine:
         self.evaluation = evaluation
         if leads:
             self._decide(evaluation)
+            self._sealer.seal()
         return evaluation
 
     def _decide(self, evaluation: Evaluation) -> None:

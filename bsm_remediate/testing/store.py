@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Standing
@@ -30,6 +32,9 @@ class MemoryStore:
         self._locks: dict[str, RunId] = {}
         self._fence = 0
         self._events: list[Event] = []
+        self._sealed: list[Entry] = []
+        self._rows_sealed = 0
+        self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
         self._controls: list[Control] = []
         self._standing = Standing()
         self.is_away = False
@@ -164,16 +169,47 @@ class MemoryStore:
             self._append(events)
 
     def _append(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self._events.append(replace(event, position=len(self._events) + 1))
+        self._events.extend(events)
 
     def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
         with self._open():
-            return [one for one in self._events[after:] if subject is None or one.subject == subject][:limit]
+            return [
+                replace(self._events[entry.row - 1], position=entry.position)
+                for entry in self._sealed
+                if entry.position > after and subject in {None, entry.subject}
+            ][:limit]
 
     def latest_position(self) -> int:
+        return self.seals().head.position
+
+    def seal(self, key: SealKey, *, limit: int) -> Mark | None:
         with self._open():
-            return len(self._events)
+            last = self._seals.head
+            first = self._rows_sealed
+            for row, event in enumerate(self._events[first : first + limit], start=first + 1):
+                facts = json.dumps(dict(event.facts))
+                unlinked = Entry(
+                    last.position + 1, row, event.at.timestamp(), event.kind, event.subject, event.actor, facts, ""
+                )
+                last = Mark(position=unlinked.position, link=key.link(unlinked, last.link))
+                self._sealed.append(unlinked._replace(link=last.link))
+                self._rows_sealed = row
+            self._seals = replace(self._seals, head=last)
+            return last if self._rows_sealed > first else None
+
+    def seals(self) -> Seals:
+        with self._open():
+            return replace(self._seals, waiting=len(self._events) - self._rows_sealed)
+
+    def entries(self, *, after: int, limit: int) -> Sequence[Entry]:
+        with self._open():
+            return [entry for entry in self._sealed if entry.position > after][:limit]
+
+    def drop(self, begin: Mark, proof: str) -> None:
+        with self._open():
+            if self._seals.begin.position < begin.position <= self._seals.head.position:
+                self._seals = replace(self._seals, begin=begin, begin_proof=proof)
+                self._sealed = [entry for entry in self._sealed if entry.position > begin.position]
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -16,7 +16,9 @@ from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.ids import Fingerprint, NodeId
 from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
@@ -26,6 +28,7 @@ from bsm_remediate.testing.workflows import MemoryWorkflows, SoleLease
 BEGIN = datetime(2026, 1, 5, 8, 59, 0, tzinfo=UTC)
 """A Monday."""
 _TICK_S = 1.0
+KEYS = Keyring([SealKey("a key that seals nothing but the journals of tests")])
 
 
 class Timeline:
@@ -68,6 +71,7 @@ class Timeline:
             clock=self.clock,
             workflows=MemoryWorkflows(self.clock.spawn),
             lease=self.lease,
+            sealer=Sealer(self.store, KEYS, self.clock),
             sources=[self.source] if self._lists else [],
             options=self._options,
             spawn=self.clock.spawn,

@@ -76,12 +76,21 @@ class RunningEngine:
         """Let the runs under way end; whether all did in time."""
         return self._engine.drain(DRAIN_S)
 
+    def close_journal(self) -> None:
+        """Seal what was written last; what can't be sealed now is sealed by the next start."""
+        try:
+            self._engine.close_journal()
+        except StoreUnavailable as error:
+            _log.warning("journal.not_sealed %s", error)
+
     def health(self) -> Health:
         problems = []
         if self._engine.refused_bundle:
             problems.append(self._engine.refused_bundle)
         if self._engine.doubt:
             problems.append(self._engine.doubt)
+        if self._engine.journal_trouble:
+            problems.append(self._engine.journal_trouble)
         evaluation = self._engine.evaluation
         late = evaluation is None or (now() - evaluation.situation.at).total_seconds() > _STALE_TICK_S
         if late:
@@ -166,6 +175,7 @@ def serve(
         commit.stop()
         if not live.drain():
             _log.warning("engine.not_drained some runs go on; the next start repeats them")
+        live.close_journal()
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-import orjson
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql import alerts, runs
+from bsm_remediate.adapters.sql import alerts, journal, runs
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
@@ -16,6 +15,7 @@ from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.ports import Accepted, Control, Standing
 
@@ -75,7 +75,7 @@ class SqlStore:
             self._require_leading(connection)
             reserved = runs.reserve(connection, run, order)
             if reserved is not None:
-                _append(connection, events)
+                journal.append(connection, events)
             return reserved
 
     def claim(self, run: RunId) -> Run | None:
@@ -90,12 +90,12 @@ class SqlStore:
         with self._database.write() as connection:
             self._require_leading(connection)
             runs.put(connection, run)
-            _append(connection, events)
+            journal.append(connection, events)
 
     def update(self, run: Run, events: Sequence[Event]) -> None:
         with self._database.write() as connection:
             runs.update(connection, run)
-            _append(connection, events)
+            journal.append(connection, events)
 
     def runs(self, *, since: datetime) -> Sequence[Run]:
         with self._database.read() as connection:
@@ -109,32 +109,33 @@ class SqlStore:
 
     def append(self, events: Sequence[Event]) -> None:
         with self._database.write() as connection:
-            _append(connection, events)
+            journal.append(connection, events)
 
     def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
-        about = "" if subject is None else " AND subject = ?"
-        query = (
-            "SELECT position, at, kind, subject, actor, facts FROM bsm_event"  # noqa: S608 - nothing from outside goes in
-            f" WHERE position > ?{about} ORDER BY position LIMIT ?"
-        )
-        parameters = (after, limit) if subject is None else (after, subject, limit)
         with self._database.read() as connection:
-            return [
-                Event(
-                    position=position,
-                    at=datetime.fromtimestamp(at, UTC),
-                    kind=kind,
-                    subject=about_what,
-                    actor=actor,
-                    facts=orjson.loads(facts),
-                )
-                for position, at, kind, about_what, actor, facts in connection.exec_driver_sql(query, parameters)
-            ]
+            return journal.events(connection, after=after, subject=subject, limit=limit)
 
     def latest_position(self) -> int:
+        return self.seals().head.position
+
+    def seal(self, key: SealKey, *, limit: int) -> Mark | None:
         with self._database.read() as connection:
-            latest = connection.exec_driver_sql("SELECT coalesce(max(position), 0) FROM bsm_event")
-            return int(latest.scalar_one())
+            if not journal.is_waiting(connection):
+                return None
+        with self._database.write() as connection:
+            return journal.seal(connection, key, limit=limit)
+
+    def seals(self) -> Seals:
+        with self._database.read() as connection:
+            return journal.seals(connection)
+
+    def entries(self, *, after: int, limit: int) -> Sequence[Entry]:
+        with self._database.read() as connection:
+            return journal.entries(connection, after=after, limit=limit)
+
+    def drop(self, begin: Mark, proof: str) -> None:
+        with self._database.write() as connection:
+            journal.drop(connection, begin, proof)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 
@@ -185,7 +186,7 @@ class SqlStore:
                 "UPDATE bsm_control SET done = ?, answer = ? WHERE id = ?", (done, answer, control)
             )
             _stand(connection, standing)
-            _append(connection, events)
+            journal.append(connection, events)
 
     def standing(self) -> Standing:
         with self._database.read() as connection:
@@ -196,18 +197,6 @@ class SqlStore:
         with self._database.write() as connection:
             self._require_leading(connection)
             _stand(connection, standing)
-
-
-def _append(connection: Connection, events: Sequence[Event]) -> None:
-    if events:
-        connection.exec_driver_sql(
-            "INSERT INTO bsm_event (at, kind, subject, actor, facts) VALUES (?, ?, ?, ?, ?)",
-            [(one.at.timestamp(), one.kind, storable(one.subject), storable(one.actor), _facts(one)) for one in events],
-        )
-
-
-def _facts(event: Event) -> str:
-    return orjson.dumps(dict(event.facts), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _stand(connection: Connection, standing: Standing) -> None:

@@ -83,10 +83,31 @@ event = Table(
     Column("subject", Text, nullable=False),
     Column("actor", Text, nullable=False),
     Column("facts", Text, nullable=False),
+    Column("sealed", BigInteger),
+    Column("link", Text),
     sqlite_autoincrement=True,
-    comment="the journal",
+    comment="the journal; `sealed` is an entry's final position, `link` its seal, both null until it is sealed",
 )
-Index("bsm_event_subject", event.c.subject, event.c.position)
+Index("bsm_event_subject", event.c.subject, event.c.sealed)
+Index("bsm_event_sealed", event.c.sealed, unique=True)
+Index(
+    "bsm_event_waiting",
+    event.c.position,
+    sqlite_where=event.c.sealed.is_(None),
+    postgresql_where=event.c.sealed.is_(None),
+)
+
+journal = Table(
+    "bsm_journal",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("begin_position", BigInteger, nullable=False),
+    Column("begin_link", Text, nullable=False),
+    Column("begin_proof", Text, nullable=False),
+    Column("head_position", BigInteger, nullable=False),
+    Column("head_link", Text, nullable=False),
+    comment="one row: the last sealed entry, and the last one that retention has dropped",
+)
 
 control = Table(
     "bsm_control",
