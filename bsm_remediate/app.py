@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
-from bsm_remediate.config.sources import AlertmanagerSource, VendorSource
+from bsm_remediate.config.sources import AlertmanagerSource
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.ping import Pinged
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
+    from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.domain.seal import Keyring
@@ -131,19 +132,20 @@ class Installation:
     @property
     def webhook_terms(self) -> Mapping[str, Terms]:
         """On what terms webhooks are taken, where they aren't the usual ones. Raises `WrongUsage`."""
-        from bsm_remediate.adapters.webhooks import SIGNATURES, TERMS
+        from bsm_remediate.adapters.webhooks import TERMS, signature
         from bsm_remediate.adapters.webhooks.terms import USUAL
 
         terms = dict(TERMS)
         for name, one in self.settings.sources.items():
             terms[name] = TERMS.get(one.kind, USUAL)
-            if isinstance(one, VendorSource) and one.secret_files:
-                if one.kind not in SIGNATURES:
-                    raise WrongUsage(f"sources.{name}.secret_files: {one.kind} doesn't sign; give it a token instead")
+            if one.secret_files:
                 secrets = [read_secret(file) for file in one.secret_files]
                 if not all(secrets):
                     raise WrongUsage(f"sources.{name}.secret_files: a secret is empty")
-                terms[name] = terms[name].signed(SIGNATURES[one.kind], secrets)
+                try:
+                    terms[name] = replace(terms[name], signature=signature(one.kind, secrets))
+                except ValueError as error:
+                    raise WrongUsage(f"sources.{name}.secret_files: a secret {error}") from error
         return terms
 
     def alert_sources(self) -> Sequence[AlertSource]:
@@ -160,7 +162,7 @@ class Installation:
                 settles_after=one.settles_after,
             )
             for name, one in self.settings.sources.items()
-            if isinstance(one, AlertmanagerSource)
+            if isinstance(one, AlertmanagerSource) and one.url
         ]
 
     def read_live(self, given: str) -> Listing:
@@ -233,6 +235,13 @@ class Installation:
 
         self.prepare_state_dir()
         return open_store(self.settings.database)
+
+    def open_token_book(self) -> SqlTokens:
+        """The issued tokens. Raises `StoreUnavailable`."""
+        from bsm_remediate.adapters.sql.tokens import open_tokens
+
+        self.prepare_state_dir()
+        return open_tokens(self.settings.database)
 
     @contextmanager
     def engine(self, bundle: Bundle, options: EngineOptions, *, alone: bool) -> Iterator[tuple[Engine, Store]]:

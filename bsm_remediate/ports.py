@@ -81,17 +81,30 @@ class Accepted:
     """Older than what is known (`starts_at` before): counted, otherwise ignored."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivered:
+    """A signed webhook that was taken."""
+
+    source: str
+    id: str
+    """By which its sender knows it."""
+    received_at: datetime
+
+
 class AlertLog(Protocol):
     """Durable alerts: what was accepted, and what is active. Rows are immutable; one row per change (DESIGN 5.6)."""
 
-    def record(self, alerts: Sequence[Alert]) -> Accepted:
-        """Commit `alerts` durably (one transaction, fsynced) by the rules of DESIGN 5.6: of the same key an older
-        `starts_at` is ignored, of equal ones the last received counts, repeats touch `last_seen`. A start that is the
-        receipt is none (nobody said it, or the sender's clock is ahead): the known one of an alert that isn't over
-        stays.
+    def record(self, alerts: Sequence[Alert], *, deliveries: Sequence[Delivered] = ()) -> Accepted:
+        """Commit `alerts`, and that `deliveries` brought them, durably (one transaction, fsynced) by the rules of
+        DESIGN 5.6: of the same key an older `starts_at` is ignored, of equal ones the last received counts, repeats
+        touch `last_seen`. A start that is the receipt is none (nobody said it, or the sender's clock is ahead): the
+        known one of an alert that isn't over stays.
 
         Raises `StoreUnavailable` when nothing of it was committed.
         """
+
+    def was_delivered(self, source: str, delivery: str) -> bool:
+        """Whether that signed webhook was taken within the last ten minutes, by any replica."""
 
     def changes(self, *, after: int, limit: int = ...) -> tuple[Sequence[Alert], int]:
         """Every alert that changed after position `after` as it is now, resolved ones too, and the new position."""
@@ -227,13 +240,13 @@ class Controls(Protocol):
 class TokenBook(Protocol):
     """Issued tokens. Only the SHA-256 of a secret is kept; each change is an event in the same transaction."""
 
-    def issue(self, token: IssuedToken, digest: str, *, reason: str) -> None:
-        """Enter `token`. Raises `WrongUsage` when one of that name holds already."""
+    def issue(self, issued: IssuedToken, digest: str, *, reason: str) -> None:
+        """Enter `issued`. Raises `WrongUsage` when one of that name holds already."""
 
     def tokens(self) -> TokensByDigest:
         """All that were ever issued, those that don't hold any more too."""
 
-    def revoke(self, token: str, *, who: str, reason: str, at: datetime) -> IssuedToken:
+    def revoke(self, token_id: str, *, who: str, reason: str, at: datetime) -> IssuedToken:
         """From `at` on it counts no more. Raises `UnknownId`."""
 
     def used(self, moments: Mapping[str, datetime]) -> None:

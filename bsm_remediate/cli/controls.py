@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,20 @@ from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import live_of, url_option
 
 _REASON = click.option("--reason", default="", help="Why; it is kept in the journal.")
+
+
+def _asked_for(ctx: click.Context, _option: click.Parameter, reason: str) -> str:
+    """What keeps the engine from acting must say why, to whoever finds it; a person at a terminal is asked."""
+    if ctx.resilient_parsing:  # a shell completes the command
+        return reason
+    if not reason.strip() and sys.stdin.isatty():
+        reason = str(click.prompt("Why"))
+    if not reason.strip():
+        raise click.UsageError("say why with --reason: it is kept in the journal")
+    return reason
+
+
+_WHY = click.option("--reason", default="", callback=_asked_for, help="Why (needed); it is kept in the journal.")
 _FOR = click.option("--for", "length", default="", metavar="TIME", help="For so long, like 1h; without it until ended.")
 _WAITING = frozenset({"awaiting_approval"})
 _UNDER_WAY = frozenset({"queued", "running", "verifying"})
@@ -41,13 +56,13 @@ def _on_a_target(
 
     decorated: Callable[..., Any] = pass_deployment(carry_out)
     target = click.argument("target", metavar=argument, shell_complete=offered)
-    for decorate in (url_option, _REASON, *((_FOR,) if timed else ()), target):
+    for decorate in (url_option, *((_WHY, _FOR) if timed else (_REASON,)), target):
         decorated = decorate(decorated)
     return click.command(name=verb, help=what, epilog=f"Example: {example}")(decorated)
 
 
 @click.command(epilog="Example: bsm-remediate pause --for 2h --reason 'storage migration'")
-@_REASON
+@_WHY
 @_FOR
 @url_option
 @pass_deployment

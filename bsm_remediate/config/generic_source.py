@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import tzinfo
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -43,9 +44,16 @@ def _zone(value: object) -> object:
         raise ValueError(f"'{value[:60]}' is no time zone like Europe/Berlin") from None
 
 
+def _some_paths(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
 Paths = Annotated[tuple[FieldPath, ...], BeforeValidator(_paths)]
 Parts = Annotated[tuple[tuple[FieldPath, ...], ...], BeforeValidator(_parts)]
 Words = Annotated[frozenset[str], BeforeValidator(_words)]
+
+
+_NOT_OF_THE_BODY = frozenset({"kind", "secret_files"})
 
 
 class GenericSource(BaseModel):
@@ -56,6 +64,7 @@ class GenericSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     kind: Literal["generic"]
+    secret_files: Annotated[list[Path], BeforeValidator(_some_paths)] = Field(default_factory=list)
     alerts: Paths = ()
     status: Paths = ()
     firing: Words = frozenset()
@@ -73,7 +82,7 @@ class GenericSource(BaseModel):
 
     @model_validator(mode="after")
     def _make_sense(self) -> GenericSource:
-        if self.model_fields_set - {"kind"} and "alertname" not in self.labels:
+        if self.model_fields_set - _NOT_OF_THE_BODY and "alertname" not in self.labels:
             raise ValueError('says no `labels = {alertname = "path.to.its.name"}`, and an alert needs a name')
         if self.status and not (self.firing or self.resolved):
             raise ValueError("says no `firing` or `resolved`: which words of the status mean what")
@@ -87,6 +96,5 @@ class GenericSource(BaseModel):
 
     def reading(self) -> Mapping[str, Any] | None:
         """How the body is read; None for the usual body."""
-        return (
-            {name: getattr(self, name) for name in type(self).model_fields if name != "kind"} if self.labels else None
-        )
+        names = type(self).model_fields.keys() - _NOT_OF_THE_BODY
+        return {name: getattr(self, name) for name in names} if self.labels else None

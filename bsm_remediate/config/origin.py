@@ -47,8 +47,9 @@ def effective(settings: Settings, options: Options, environment: Mapping[str, st
         Effective(key="state_dir", value=str(settings.state_dir), origin=_state_origin(environment, written, path))
     )
     for token in settings.tokens:
-        origin = "BSM_TOKEN" if token.name == "BSM_TOKEN" else path
-        found.append(Effective(key=f"tokens.{token.name}", value=f"{_HIDDEN} role {token.role}", origin=origin))
+        name, role = token.identity.name, token.identity.role
+        origin = "BSM_TOKEN" if name == "BSM_TOKEN" else path
+        found.append(Effective(key=f"tokens.{name}", value=f"{_HIDDEN} role {role}", origin=origin))
     for section in ("ansible", "journal", "sources"):
         dumped = getattr(file, section)
         values = dumped if section == "sources" else dumped.model_dump(exclude_defaults=True)
@@ -71,6 +72,7 @@ def secret_files(options: Options, environment: Mapping[str, str] = os.environ) 
     named += [file.journal.key_file] if file.journal.key_file is not None else []
     for source in file.sources.values():
         named += [path for name, path in source if name.endswith("_file") and isinstance(path, Path)]
+        named += source.secret_files
     return named
 
 

@@ -6,12 +6,14 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bsm_remediate.config.sources import SourceSection, key_of, with_kinds
+from bsm_remediate.domain.access import Identity, Role
 from bsm_remediate.errors import WrongUsage
 
 DEFAULT_CONFIG = Path("bsm-remediate.toml")
@@ -19,8 +21,7 @@ DEFAULT_POLICIES = Path("policies")
 DEFAULT_INVENTORY = Path("inventories/hosts.yml")
 DEFAULT_PLAYBOOKS = Path("playbooks")
 JOURNAL_KEY = "journal.key"
-
-Role = Literal["webhook", "viewer", "operator", "approver", "admin"]
+Network = IPv4Network | IPv6Network
 
 
 class Secret:
@@ -45,6 +46,11 @@ class _Section(BaseModel):
 class ServerSection(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8470, ge=0, le=65535)
+    trusted_proxies: list[Network] = Field(default_factory=list)
+    """Addresses whose `X-Forwarded-For` says where a request comes from."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
 
 
 class TokenSection(_Section):
@@ -54,6 +60,14 @@ class TokenSection(_Section):
     name: str = "token"
     file: Path | None = None
     env: str | None = None
+    sources: frozenset[str] = frozenset()
+    """Whose webhooks it may post; empty: all."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> TokenSection:
+        if self.sources and self.role is not Role.WEBHOOK:
+            raise ValueError("`sources` are for the role webhook: the others don't speak for senders")
+        return self
 
 
 class ProjectSection(_Section):
@@ -107,8 +121,7 @@ class Token:
     """A credential of this server."""
 
     secret: Secret
-    role: Role
-    name: str
+    identity: Identity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +139,10 @@ class Settings:
     database_is_given: bool
     host: str
     port: int
+    trusted_proxies: tuple[Network, ...]
+    tls_cert: Path | None
+    tls_key: Path | None
+    tls_client_ca: Path | None
     url: str | None
     """Of the server that the command line asks; None: the local database."""
     tokens: tuple[Token, ...]
@@ -173,6 +190,10 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         database_is_given=options.database is not None,
         host=host,
         port=port,
+        trusted_proxies=tuple(file.server.trusted_proxies),
+        tls_cert=file.server.tls_cert,
+        tls_key=file.server.tls_key,
+        tls_client_ca=file.server.tls_client_ca,
         url=environment.get("BSM_URL") or file.url,
         tokens=tokens,
         client_token=Secret(client_token) if client_token else None,
@@ -218,10 +239,10 @@ def _tokens(file: FileSettings, environment: Mapping[str, str]) -> tuple[Token, 
         text = environment.get(one.env, "") if one.env else read_secret(one.file) if one.file else ""
         if not text:
             raise WrongUsage(f"token '{one.name}' is empty", hint="give it `file` or `env`")
-        found.append(Token(secret=Secret(text), role=one.role, name=one.name))
+        found.append(Token(secret=Secret(text), identity=Identity(name=one.name, role=one.role, sources=one.sources)))
     own = _secret("BSM_TOKEN", environment)
     if own:
-        found.append(Token(secret=Secret(own), role="admin", name="BSM_TOKEN"))
+        found.append(Token(secret=Secret(own), identity=Identity(name="BSM_TOKEN", role=Role.ADMIN)))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.domain.duration import parse_duration
@@ -27,6 +27,10 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+SecretFiles = Annotated[list[Path], BeforeValidator(_some)]
+"""Of the secrets that a source's signatures are made with, several while they are exchanged. With one, the signature
+is the credential, without any a token is.
+"""
 Address = Annotated[str, AfterValidator(_address)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
@@ -37,13 +41,21 @@ class AlertmanagerSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["alertmanager"] = "alertmanager"
-    url: Annotated[list[Address], BeforeValidator(_some), Field(min_length=1)]
+    url: Annotated[list[Address], BeforeValidator(_some)] = Field(default_factory=list)
     receiver: str = ""
     """Only alerts routed to that receiver; empty: all."""
     token_file: Path | None = None
     """Of a bearer token for its API."""
     settles_after: Duration = timedelta(minutes=3)
     """So long after its own start it may not have heard of everything yet."""
+    secret_files: SecretFiles = Field(default_factory=list)
+    """Where something between signs for it, since Alertmanager can't."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> AlertmanagerSource:
+        if not self.url and not self.secret_files:
+            raise ValueError("says no `url`, of which its list is read, nor `secret_files` of who signs for it")
+        return self
 
 
 class VendorSource(BaseModel):
@@ -52,10 +64,7 @@ class VendorSource(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
-    secret_files: Annotated[list[Path], BeforeValidator(_some)] = Field(default_factory=list)
-    """Of the secrets that its signatures are made with, several while they are exchanged. With one, the signature is
-    the credential, without any a token is.
-    """
+    secret_files: SecretFiles = Field(default_factory=list)
 
 
 _SHAPES = frozenset({"alertmanager", "generic"})

@@ -16,7 +16,7 @@ from bsm_remediate.domain.run import NEXT_STATES, Run
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
-from bsm_remediate.ports import Accepted, Control, Standing
+from bsm_remediate.ports import Accepted, Control, Delivered, Standing
 
 
 class MemoryStore:
@@ -26,6 +26,7 @@ class MemoryStore:
         self._guard = threading.RLock()
         self._alerts: dict[AlertKey, tuple[int, Alert]] = {}
         self._seen: dict[AlertKey, datetime] = {}
+        self._deliveries: set[tuple[str, str]] = set()
         self._position = 0
         self._runs: dict[RunId, Run] = {}
         self._orders: dict[RunId, WorkOrder] = {}
@@ -51,12 +52,17 @@ class MemoryStore:
 
     # --- alerts ----------------------------------------------------------------------------------------------------
 
-    def record(self, alerts: Sequence[Alert]) -> Accepted:
+    def record(self, alerts: Sequence[Alert], *, deliveries: Sequence[Delivered] = ()) -> Accepted:
         with self._open():
+            self._deliveries.update((one.source, one.id) for one in deliveries)
             outcomes = [self._record(alert) for alert in alerts]
         return Accepted(
             new=outcomes.count("new"), repeated=outcomes.count("repeated"), outdated=outcomes.count("outdated")
         )
+
+    def was_delivered(self, source: str, delivery: str) -> bool:
+        with self._open():
+            return (source, delivery) in self._deliveries
 
     def _record(self, alert: Alert) -> str:
         known = self._alerts.get(alert.key)

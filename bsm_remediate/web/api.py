@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Body, Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from bsm_remediate import __version__
+from bsm_remediate.domain.access import ADMINISTER, APPROVE, OPERATE, READ, Identity, Role
 from bsm_remediate.domain.duration import parse_duration
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.ids import RunId
@@ -23,9 +24,9 @@ from bsm_remediate.domain.plan_document import plan_document
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.ports import Control
-from bsm_remediate.web.access import ADMINISTER, APPROVE, OPERATE, READ, Credentials, Identity
+from bsm_remediate.web.gate import EVERYBODY, open_to, still_may, who_asks
 from bsm_remediate.web.live import Live
-from bsm_remediate.web.problem import CONTENT_TYPE, problem
+from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
 from bsm_remediate.web.report import period, report_document
 from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, run_row, service_rows
 
@@ -33,7 +34,13 @@ _ANSWER_WITHIN_S = 5.0
 _SHOWN_RUNS = timedelta(days=30)
 _EVENT_PAUSE_S = 0.25
 
-Cursor = Annotated[int, Query(ge=0, description="The `next` of the page before.")]
+NEED_A_REASON = frozenset({"pause", "hold", "resolve"})
+"""Controls that keep the engine from acting: whoever finds them has to know what for."""
+_LAST_POSITION = 2**53
+
+Cursor = Annotated[int, Query(ge=0, le=_LAST_POSITION, description="The `next` of the page before.")]
+Target = Annotated[str, Path(max_length=300)]
+Asking = Annotated[Identity, Depends(who_asks)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 
@@ -48,28 +55,31 @@ class Wish(BaseModel):
     digest: str | None = Field(default=None, description="Of the bundle that the run was planned by.")
 
 
-def create_api(live: Live, credentials: Credentials, metrics: Callable[[], bytes]) -> FastAPI:
-    """The FastAPI application; webhooks are served before it."""
-    api = FastAPI(title="bsm-remediate", version=__version__, docs_url=None, redoc_url=None)
+def create_api(live: Live, metrics: Callable[[], bytes]) -> FastAPI:
+    """The FastAPI application; webhooks are served before it, and a `Gate` stands in front of it."""
+    api = FastAPI(title="bsm-remediate", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     _answer_with_problems(api)
-    reader = _allowed(credentials, READ)
     _add_health(api, live)
-    _add_metrics(api, metrics, reader)
-    _add_reading(api, live, reader)
-    _add_controls(api, live, credentials)
+    _add_metrics(api, metrics)
+    _add_reading(api, live)
+    _add_controls(api, live)
+    _describe_credentials(api)
     return api
 
 
-def _allowed(credentials: Credentials, roles: frozenset[str]) -> Callable[..., Identity]:
-    def identify(authorization: Annotated[str | None, Header()] = None) -> Identity:
-        identity = credentials.identify(authorization.encode("latin-1", "replace") if authorization else None)
-        if identity is None:
-            raise HTTPException(401, "a valid token is needed", {"WWW-Authenticate": "Bearer"})
-        if identity.role not in roles:
-            raise HTTPException(403, f"the role {identity.role} may not do that")
-        return identity
+def _describe_credentials(api: FastAPI) -> None:
+    """Tell readers of the description how a token is shown; the gate is what looks at it."""
+    describe = api.openapi
 
-    return identify
+    def described() -> dict[str, Any]:
+        document = describe()
+        document.setdefault("components", {})["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"},
+            "password": {"type": "http", "scheme": "basic", "description": "The token as password."},
+        }
+        return document
+
+    api.openapi = described  # type: ignore[method-assign]
 
 
 def _answer_with_problems(api: FastAPI) -> None:
@@ -84,17 +94,23 @@ def _answer_with_problems(api: FastAPI) -> None:
         field = "/" + "/".join(str(step) for step in first["loc"][1:])
         return Response(problem(422, str(first["msg"]), field=field), 422, media_type=CONTENT_TYPE)
 
+    @api.exception_handler(Refusal)
+    async def _refused(_request: Request, error: Refusal) -> Response:
+        body = problem(error.status, error.detail, **error.facts)
+        return Response(body, error.status, headers=error.headers, media_type=CONTENT_TYPE)
+
     @api.exception_handler(StoreUnavailable)
     async def _away(_request: Request, error: StoreUnavailable) -> Response:
-        return Response(problem(503, str(error)), 503, headers={"Retry-After": "5"}, media_type=CONTENT_TYPE)
+        headers = {"Retry-After": str(COME_AGAIN_S)}
+        return Response(problem(503, str(error)), 503, headers=headers, media_type=CONTENT_TYPE)
 
 
 def _add_health(api: FastAPI, live: Live) -> None:
-    @api.get("/healthz")
+    @api.get("/healthz", openapi_extra=open_to(EVERYBODY))
     def healthz() -> dict[str, Any]:
         return {"status": "ok", "version": __version__}
 
-    @api.get("/readyz")
+    @api.get("/readyz", openapi_extra=open_to(EVERYBODY))
     def readyz(response: Response) -> dict[str, Any]:
         health = live.health()
         if not health.is_ready:
@@ -103,14 +119,14 @@ def _add_health(api: FastAPI, live: Live) -> None:
         return {"status": status, "problems": list(health.problems), "max_mode": str(health.max_mode)}
 
 
-def _add_metrics(api: FastAPI, metrics: Callable[[], bytes], reader: Callable[..., Identity]) -> None:
-    @api.get("/metrics", dependencies=[Depends(reader)])
+def _add_metrics(api: FastAPI, metrics: Callable[[], bytes]) -> None:
+    @api.get("/metrics", openapi_extra=open_to(READ))
     def metrics_page() -> PlainTextResponse:
         return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> None:
-    guarded = [Depends(allowed)]
+def _add_reading(api: FastAPI, live: Live) -> None:
+    readers = open_to(READ)
 
     def evaluation() -> Evaluation:
         if live.evaluation is None:
@@ -125,43 +141,43 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
         capped = {"max_mode": str(cap)} if cap < Mode.AUTO else {}
         return {"items": rows, "next": str(following) if following < number else None, **capped}
 
-    @api.get("/api/v1/alerts", dependencies=guarded)
+    @api.get("/api/v1/alerts", openapi_extra=readers)
     def alerts(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = evaluation()
         rows = alert_rows(found, cursor, limit)
         return page(rows, cursor + limit, len(found.situation.alerts))
 
-    @api.get("/api/v1/services", dependencies=guarded)
+    @api.get("/api/v1/services", openapi_extra=readers)
     def services(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         return listing(service_rows(live.bundle, evaluation()), cursor, limit)
 
-    @api.get("/api/v1/components", dependencies=guarded)
+    @api.get("/api/v1/components", openapi_extra=readers)
     def components(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         return listing(component_rows(live.bundle, evaluation()), cursor, limit)
 
-    @api.get("/api/v1/plan", dependencies=guarded)
+    @api.get("/api/v1/plan", openapi_extra=readers)
     def plan() -> dict[str, Any]:
         return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
 
-    @api.get("/api/v1/runs", dependencies=guarded)
+    @api.get("/api/v1/runs", openapi_extra=readers)
     def runs(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = live.store.runs(since=datetime.now(UTC) - _SHOWN_RUNS)
         return listing([run_row(run) for run in reversed(found)], cursor, limit)
 
-    @api.get("/api/v1/runs/{run_id}", dependencies=guarded)
+    @api.get("/api/v1/runs/{run_id}", openapi_extra=readers)
     def run(run_id: str) -> dict[str, Any]:
         found = live.store.run(RunId(run_id))
         if found is None:
             raise HTTPException(404, "there is no such run")
         return run_row(found)
 
-    @api.get("/api/v1/runs/{run_id}/events", dependencies=guarded)
+    @api.get("/api/v1/runs/{run_id}/events", openapi_extra=readers)
     def run_events(run_id: str, cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = live.store.events(after=cursor, subject=run_id, limit=limit)
         following = str(found[-1].position) if len(found) == limit else None
         return {"items": [event_row(event) for event in found], "next": following}
 
-    @api.get("/api/v1/report", dependencies=guarded)
+    @api.get("/api/v1/report", openapi_extra=readers)
     def report(
         since: Annotated[datetime | None, Query(alias="from", description="Default: a week before `to`.")] = None,
         until: Annotated[datetime | None, Query(alias="to", description="Default: now.")] = None,
@@ -171,18 +187,23 @@ def _add_reading(api: FastAPI, live: Live, allowed: Callable[..., Identity]) -> 
             raise HTTPException(422, "`from` must lie before `to`")
         return report_document(live.store, live.bundle, evaluation().situation.max_mode, found)
 
-    @api.get("/api/v1/events", dependencies=guarded)
+    @api.get("/api/v1/events", openapi_extra=readers)
     def events(
-        last_event_id: Annotated[int, Header()] = 0, after: Annotated[int, Query(ge=0)] = 0
+        request: Request,
+        last_event_id: Annotated[int, Header(ge=0, le=_LAST_POSITION)] = 0,
+        after: Annotated[int, Query(ge=0, le=_LAST_POSITION)] = 0,
     ) -> StreamingResponse:
-        return StreamingResponse(_stream(live, max(last_event_id, after)), media_type="text/event-stream")
+        position = max(last_event_id, after)
+        return StreamingResponse(_stream(live, position, still_may(request)), media_type="text/event-stream")
 
 
-async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
-    """The journal from `position` on, as server-sent events; a comment now and then keeps the line open."""
+async def _stream(live: Live, position: int, may_go_on: Callable[[], Awaitable[bool]]) -> AsyncIterator[bytes]:
+    """The journal from `position` on, as server-sent events; a comment now and then keeps the line open. It ends with
+    the token that asked for it.
+    """
     quiet_since = time.monotonic()
     yield b": the journal\n\n"
-    while not live.is_stopping():
+    while not live.is_stopping() and await may_go_on():
         found = await asyncio.to_thread(live.store.events, after=position)
         for event in found:
             position = event.position or position
@@ -195,7 +216,7 @@ async def _stream(live: Live, position: int) -> AsyncIterator[bytes]:
         await asyncio.sleep(_EVENT_PAUSE_S)
 
 
-def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
+def _add_controls(api: FastAPI, live: Live) -> None:
     def ask(verb: str, target: str, wish: Wish, identity: Identity) -> dict[str, Any]:
         """Queue the wish as the command line does, and wait for the engine's answer."""
         now = datetime.now(UTC)
@@ -217,28 +238,33 @@ def _add_controls(api: FastAPI, live: Live, credentials: Credentials) -> None:
             time.sleep(0.02)
         return {"control": number, "answer": None}
 
-    def add(path: str, verb: str, roles: frozenset[str]) -> None:
-        allowed = _allowed(credentials, roles)
+    def carry_out(verb: str, target: str, wish: Wish, identity: Identity) -> dict[str, Any]:
+        if verb in NEED_A_REASON and not wish.reason.strip():
+            raise Refusal(422, "say why: it is kept in the journal", field="/reason")
+        if verb == "approve":
+            _require_same_plan(live, target, wish.digest)
+        return ask(verb, target, wish, identity)
 
-        @api.post(path, name=f"{verb} {path}")
-        def control(
-            request: Request,
-            wish: Annotated[Wish, Body()],
-            identity: Identity = Depends(allowed),  # noqa: B008, FAST002 - a closure's name can't stand in an annotation
-        ) -> dict[str, Any]:
-            target = str(request.path_params.get("target", wish.target))
-            if verb == "approve":
-                _require_same_plan(live, target, wish.digest)
-            return ask(verb, target, wish, identity)
+    def add(path: str, verb: str, roles: frozenset[Role]) -> None:
+        @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
+        def control(wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
+            return carry_out(verb, wish.target, wish, identity)
 
-    add("/api/v1/runs/{target}/approve", "approve", APPROVE)
-    add("/api/v1/runs/{target}/reject", "reject", APPROVE)
-    add("/api/v1/runs/{target}/cancel", "cancel", OPERATE)
-    add("/api/v1/alerts/{target}/resolve", "resolve", OPERATE)
-    for verb in ("pause", "hold", "release", "goal"):
+    def add_for_one(kind: str, verb: str, roles: frozenset[Role]) -> None:
+        path = f"/api/v1/{kind}/{{target}}/{verb}"
+
+        @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
+        def control(target: Target, wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
+            return carry_out(verb, target, wish, identity)
+
+    add_for_one("runs", "approve", APPROVE)
+    add_for_one("runs", "reject", APPROVE)
+    add_for_one("runs", "cancel", OPERATE)
+    add_for_one("alerts", "resolve", OPERATE)
+    for verb in ("pause", "resume", "hold", "release", "goal"):
         add(f"/api/v1/{verb}", verb, OPERATE)
-    for verb in ("resume", "adopt", "reload"):
-        add(f"/api/v1/{verb}", verb, ADMINISTER if verb != "resume" else OPERATE)
+    for verb in ("adopt", "reload"):
+        add(f"/api/v1/{verb}", verb, ADMINISTER)
 
 
 def _require_same_plan(live: Live, run_id: str, digest: str | None) -> None:

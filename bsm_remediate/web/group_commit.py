@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import AlertLog
+from bsm_remediate.ports import AlertLog, Delivered
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ _MOST_WAITING = 100_000
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     alerts: Sequence[Alert]
+    delivery: Delivered | None
     stored: asyncio.Future[None]
     loop: asyncio.AbstractEventLoop
 
@@ -51,8 +52,12 @@ class GroupCommit:
         self._queue.put(None)
         self._thread.join(timeout=10)
 
-    async def store(self, alerts: Sequence[Alert]) -> None:
-        """Return once `alerts` are durable. Raises `StoreUnavailable` when they are not."""
+    async def was_delivered(self, delivery: Delivered) -> bool:
+        """Whether that one was taken already. Raises `StoreUnavailable`."""
+        return await asyncio.to_thread(self._alerts.was_delivered, delivery.source, delivery.id)
+
+    async def store(self, alerts: Sequence[Alert], delivery: Delivered | None = None) -> None:
+        """Return once `alerts` are durable, and that `delivery` brought them. Raises `StoreUnavailable`."""
         if self._waiting + len(alerts) > _MOST_WAITING:
             raise StoreUnavailable(f"{self._waiting} alerts wait to be stored")
         loop = asyncio.get_running_loop()
@@ -63,7 +68,7 @@ class GroupCommit:
             # and the others would wait for it.
             if not self._gathered:
                 loop.call_soon(self._hand_over)
-            self._gathered.append(_Waiting(alerts, stored, loop))
+            self._gathered.append(_Waiting(alerts, delivery, stored, loop))
             await stored
         finally:
             self._waiting -= len(alerts)
@@ -100,7 +105,10 @@ class GroupCommit:
 
     def _store(self, group: list[_Waiting]) -> None:
         try:
-            self._alerts.record([alert for one in group for alert in one.alerts])
+            self._alerts.record(
+                [alert for one in group for alert in one.alerts],
+                deliveries=[one.delivery for one in group if one.delivery is not None],
+            )
         except StoreUnavailable as error:
             self._tell(group, error)
         except Exception as error:  # noqa: BLE001 - the writer must outlive any delivery

@@ -6,27 +6,28 @@ because Alertmanager retries 5xx only.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import orjson
 
-from bsm_remediate.adapters.webhooks.terms import USUAL, Terms
+from bsm_remediate.adapters.webhooks.terms import USUAL, Signature, Signed, Terms
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.errors import MalformedAlerts, StoreUnavailable
-from bsm_remediate.web.access import POST_ALERTS, Credentials
+from bsm_remediate.ports import Delivered
+from bsm_remediate.web.asgi import Asgi, Receive, Scope, Send, answer
+from bsm_remediate.web.body import inflated, read_body
+from bsm_remediate.web.doorkeeper import Doorkeeper
 from bsm_remediate.web.group_commit import GroupCommit
-from bsm_remediate.web.problem import CONTENT_TYPE, problem
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
+from bsm_remediate.web.problem import COME_AGAIN_S, Refusal, refuse
 
 PREFIX = "/api/v1/webhooks/"
 LARGEST_BODY = 10 * 1024 * 1024
+_INFLATED_ASIDE = 64 * 1024
+"""A gzip body of more bytes is inflated in a thread, so that the others don't wait for it."""
 
 
 class Rejected(Protocol):
@@ -66,12 +67,6 @@ class Counts:
     """Requests answered with 503."""
 
 
-class _Refusal(Exception):
-    def __init__(self, status: int, detail: str, **facts: object) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.facts = status, detail, facts
-
-
 class Intake:
     """Takes the webhooks; everything else goes to `rest`."""
 
@@ -79,7 +74,7 @@ class Intake:
         self,
         *,
         sources: Mapping[str, ReadBody],
-        credentials: Credentials,
+        doorkeeper: Doorkeeper,
         commit: GroupCommit,
         rest: Asgi,
         truncated: Callable[[str], None],
@@ -88,7 +83,7 @@ class Intake:
     ) -> None:
         self._sources = sources
         self._terms = terms
-        self._credentials = credentials
+        self._doorkeeper = doorkeeper
         self._commit = commit
         self._rest = rest
         self._truncated = truncated
@@ -101,79 +96,85 @@ class Intake:
             return
         try:
             document = await self._take(scope, receive)
-        except _Refusal as refusal:
-            self.counts.refused += 1
-            await _answer(send, refusal.status, problem(refusal.status, refusal.detail, **refusal.facts), CONTENT_TYPE)
+        except Refusal as refusal:
+            if refusal.status == 503:
+                self.counts.unavailable += 1
+            else:
+                self.counts.refused += 1
+            await refuse(send, refusal)
         except StoreUnavailable as error:
             self.counts.unavailable += 1
-            await _answer(send, 503, problem(503, str(error)), CONTENT_TYPE, (b"retry-after", b"5"))
+            await refuse(send, Refusal(503, str(error), retry_after_s=COME_AGAIN_S))
         else:
-            await _answer(send, 202, document, "application/json")
+            await answer(send, 202, document, "application/json")
 
     async def _take(self, scope: Scope, receive: Receive) -> bytes:
         headers = dict(scope["headers"])
         source = scope["path"][len(PREFIX) :]
+        now = datetime.now(UTC)
         terms = self._terms.get(source, USUAL)
-        if terms.is_signed is None:
-            self._authorise(headers)
+        if terms.signature is None:
+            await self._require_token(scope, headers, source)
+        elif not terms.signature.is_claimed(headers, now):
+            raise self._unsigned(scope)
         read = self._sources.get(source)
         if read is None:
-            raise _Refusal(404, "there is no such source", sources=sorted(self._sources))
+            raise Refusal(404, "there is no such source", sources=sorted(self._sources))
         if scope["method"] != "POST":
-            raise _Refusal(405, "alerts are posted")
+            raise Refusal(405, "alerts are posted")
         kind = headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
         if kind not in terms.content_types:
-            raise _Refusal(415, "alerts are application/json")
-        body = await self._body(headers, receive)
-        if terms.is_signed is not None and not terms.is_signed(headers, body):
-            raise _Refusal(401, "a valid signature is needed")
+            raise Refusal(415, "alerts are application/json")
+        body = await read_body(headers, receive, largest=self._largest_body)
+        delivery: Delivered | None = None
+        if terms.signature is not None:
+            signed = await self._require_signature(scope, headers, body, terms.signature)
+            delivery = Delivered(source=source, id=signed.delivery, received_at=now) if signed.delivery else None
+            if delivery is not None and await self._commit.was_delivered(delivery):
+                return orjson.dumps({"accepted": 0})
+        return await self._store(source, read, await self._inflated(headers, body), now, delivery)
+
+    async def _store(
+        self, source: str, read: ReadBody, body: bytes, now: datetime, delivery: Delivered | None
+    ) -> bytes:
         try:
-            received = read(body, datetime.now(UTC))
+            received = read(body, now)
         except MalformedAlerts as error:
-            raise _Refusal(422 if error.field else 400, str(error), field=error.field) from error
+            raise Refusal(422 if error.field else 400, str(error), field=error.field) from error
         if received.alerts:
-            await self._commit.store(received.alerts)
+            await self._commit.store(received.alerts, delivery)
         if received.truncated:
             self.counts.truncated += received.truncated
             self._truncated(source)
         self.counts.accepted += len(received.alerts)
         self.counts.rejected += len(received.rejected)
-        answer: dict[str, object] = {"accepted": len(received.alerts)}
+        document: dict[str, object] = {"accepted": len(received.alerts)}
         if received.rejected:
-            answer["rejected"] = [{"field": one.field, "message": one.message} for one in received.rejected[:20]]
-        return orjson.dumps(answer)
+            document["rejected"] = [{"field": one.field, "message": one.message} for one in received.rejected[:20]]
+        return orjson.dumps(document)
 
-    def _authorise(self, headers: Mapping[bytes, bytes]) -> None:
-        identity = self._credentials.identify(headers.get(b"authorization"))
-        if identity is None:
-            raise _Refusal(401, "a valid token is needed")
-        if identity.role not in POST_ALERTS:
-            raise _Refusal(403, f"the role {identity.role} may not post alerts")
+    async def _require_token(self, scope: Scope, headers: Mapping[bytes, bytes], source: str) -> None:
+        # However often somebody at that address has guessed, a sender with a token is heard: its alerts would be lost.
+        identity = await self._doorkeeper.admit(scope, headers, waits=False)
+        if identity.may_post(source):
+            return
+        if identity.sources:
+            raise Refusal(403, f"this token may not post for '{source[:60]}'")
+        raise Refusal(403, f"the role {identity.role} may not post alerts")
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
-        announced = headers.get(b"content-length", b"0")
-        too_large = _Refusal(413, f"the body is larger than {self._largest_body} bytes")
-        if announced.isdigit() and int(announced) > self._largest_body:
-            raise too_large
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Refusal(400, "the sender hung up")
-            part = message.get("body", b"")
-            size += len(part)
-            if size > self._largest_body:
-                raise too_large
-            parts.append(part)
-            if not message.get("more_body"):
-                return parts[0] if len(parts) == 1 else b"".join(parts)
+    async def _require_signature(
+        self, scope: Scope, headers: Mapping[bytes, bytes], body: bytes, signature: Signature
+    ) -> Signed:
+        signed = signature.verify(headers, body, datetime.now(UTC))
+        if signed is None:
+            raise self._unsigned(scope)
+        return signed
 
+    def _unsigned(self, scope: Scope) -> Refusal:
+        self._doorkeeper.note_failure(scope, "signature")
+        return Refusal(401, "a valid signature is needed")
 
-async def _answer(send: Send, status: int, body: bytes, content_type: str, *headers: tuple[bytes, bytes]) -> None:
-    fixed = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        # SNS sends the password of its address only when it is asked for one.
-        fixed.append((b"www-authenticate", b'Bearer, Basic realm="bsm-remediate"'))
-    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
-    await send({"type": "http.response.body", "body": body})
+    async def _inflated(self, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
+        if len(body) > _INFLATED_ASIDE and b"content-encoding" in headers:
+            return await asyncio.to_thread(inflated, headers, body, largest=self._largest_body)
+        return inflated(headers, body, largest=self._largest_body)

@@ -6,6 +6,7 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +23,15 @@ from bsm_remediate.errors import StoreUnavailable, WrongUsage
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.web.access import Credentials, is_loopback
 from bsm_remediate.web.api import create_api
+from bsm_remediate.web.asgi import Asgi
+from bsm_remediate.web.connections import BoundedServer, Tls
+from bsm_remediate.web.doorkeeper import Doorkeeper
+from bsm_remediate.web.gate import Gate
 from bsm_remediate.web.group_commit import GroupCommit
-from bsm_remediate.web.intake import Asgi, Intake, ReadBody
+from bsm_remediate.web.intake import Intake, ReadBody
 from bsm_remediate.web.live import Health, Live
 from bsm_remediate.web.metrics import metrics_of
+from bsm_remediate.web.security_headers import with_security_headers
 
 _log = logging.getLogger(__name__)
 
@@ -108,11 +114,11 @@ class RunningEngine:
         )
 
 
-class _Server(uvicorn.Server):
+class _Server(BoundedServer):
     """Tells the engine at the signal, not only once the last connection has closed."""
 
-    def __init__(self, config: uvicorn.Config, live: RunningEngine) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None, live: RunningEngine) -> None:
+        super().__init__(config, tls)
         self._live = live
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -121,21 +127,26 @@ class _Server(uvicorn.Server):
 
 
 def build_app(
-    live: Live, credentials: Credentials, sources: Mapping[str, ReadBody], terms: Mapping[str, Terms] | None = None
+    live: Live,
+    doorkeeper: Doorkeeper,
+    sources: Mapping[str, ReadBody],
+    terms: Mapping[str, Terms] | None = None,
+    *,
+    over_tls: bool = False,
 ) -> tuple[Asgi, GroupCommit]:
-    """The ASGI application: webhooks first, then the API."""
+    """The ASGI application: webhooks first, then the API behind its gate."""
     commit = GroupCommit(live.store, committed=live.wake, unseen_s=live.unseen_s)
     intake: Intake
-    api = create_api(live, credentials, metrics_of(live, lambda: intake.counts))
+    api = create_api(live, metrics_of(live, lambda: intake.counts))
     intake = Intake(
         sources=sources,
-        credentials=credentials,
+        doorkeeper=doorkeeper,
         commit=commit,
-        rest=api,
+        rest=Gate(api, doorkeeper),
         truncated=live.read_source,
         terms=terms if terms is not None else {},
     )
-    return intake, commit
+    return with_security_headers(intake, over_tls=over_tls), commit
 
 
 def require_safe_address(host: str, credentials: Credentials) -> None:
@@ -143,7 +154,7 @@ def require_safe_address(host: str, credentials: Credentials) -> None:
     if credentials.is_open and not is_loopback(host):
         raise WrongUsage(
             f"without a token the engine listens on loopback only, not on {host}",
-            hint="set BSM_TOKEN or BSM_TOKEN_FILE, or add [[tokens]] to bsm-remediate.toml",
+            hint="`bsm-remediate token create --role admin`, or set BSM_TOKEN_FILE, or add [[tokens]] to the settings",
         )
 
 
@@ -154,28 +165,34 @@ def serve(
     *,
     host: str,
     port: int,
+    tls: Tls | None = None,
     announce: Callable[[str], None],
 ) -> None:
     """Run until SIGINT or SIGTERM. Raises `WrongUsage`, `StoreUnavailable`."""
-    credentials = Credentials((token.secret.reveal(), token.role, token.name) for token in installation.settings.tokens)
+    tls_context = tls.context() if tls is not None else None
+    book = installation.open_token_book()
+    credentials = Credentials(((one.secret.reveal(), one.identity) for one in installation.settings.tokens), book=book)
     require_safe_address(host, credentials)
+    doorkeeper = Doorkeeper(credentials, trusted_proxies=installation.settings.trusted_proxies)
     sources, terms = installation.webhook_sources, installation.webhook_terms
     listener = _listen(host, port)
     with installation.engine(bundle, options, alone=False) as (engine, store):
         live = RunningEngine(engine, store)
-        app, commit = build_app(live, credentials, sources, terms)
+        app, commit = build_app(live, doorkeeper, sources, terms, over_tls=tls is not None)
         commit.start()
         live.start()
         _reload_on_hangup(live)
         collect_garbage_rarely()
-        announce(f"http://{host}:{listener.getsockname()[1]}")
+        scheme = "https" if tls is not None else "http"
+        announce(f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
         with _signals_end_the_server_only():
-            _Server(_config(app), live).run(sockets=[listener])
+            _Server(_config(app), tls_context, live).run(sockets=[listener])
         live.stop()
         commit.stop()
         if not live.drain():
             _log.warning("engine.not_drained some runs go on; the next start repeats them")
         live.close_journal()
+    book.close()
 
 
 @contextmanager

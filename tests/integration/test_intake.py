@@ -9,9 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -21,78 +19,11 @@ from sqlalchemy.engine.interfaces import ReflectedIndex
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.store import SqlStore, open_store
 from bsm_remediate.adapters.sql.tables import metadata
-from bsm_remediate.adapters.webhooks import SOURCES
-from bsm_remediate.config.loader import load_bundle
-from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.evaluation import Evaluation, Evaluator
-from bsm_remediate.domain.situation import Situation
 from bsm_remediate.errors import StoreUnavailable, WrongUsage
-from bsm_remediate.ports import Store
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.web.access import Credentials
-from bsm_remediate.web.live import Health
-from bsm_remediate.web.server import build_app, require_safe_address
-
-ROOT = Path(__file__).parents[2]
-TOKENS = [(f"secret-of-{role}", role, role) for role in ("webhook", "viewer", "operator", "approver", "admin")]
-HOOK = "/api/v1/webhooks/alertmanager"
-GOOD = {"status": "firing", "labels": {"alertname": "Down"}, "startsAt": "2026-01-05T09:00:00Z", "fingerprint": "a1"}
-
-
-class Standstill:
-    """A live engine that has looked once, at nothing. Implements `Live`."""
-
-    def __init__(self, store: Store) -> None:
-        loaded = load_bundle(ROOT / "policies", inventory=None, playbooks=None, scrutinise=False)
-        assert loaded.bundle is not None
-        self.bundle: Bundle = loaded.bundle
-        self.evaluation: Evaluation | None = Evaluator(loaded.bundle).evaluate(
-            Situation(at=datetime(2026, 1, 5, 9, tzinfo=UTC), alerts=())
-        )
-        self.store = store
-        self.woken = 0
-        self.sources_read: list[str] = []
-
-    def wake(self) -> None:
-        self.woken += 1
-        for wish in self.store.waiting():
-            assert wish.id is not None
-            self.store.answer(wish.id, done=True, answer="done", standing=self.store.standing(), events=[])
-
-    def unseen_s(self) -> float:
-        return 0.0
-
-    def read_source(self, name: str) -> None:
-        self.sources_read.append(name)
-
-    def health(self) -> Health:
-        return Health(is_ready=True)
-
-    def is_stopping(self) -> bool:
-        return False
-
-
-class Site:
-    """The application on a store, with a client in the same process."""
-
-    def __init__(self, store: Store) -> None:
-        self.live = Standstill(store)
-        self.app, self._commit = build_app(self.live, Credentials(TOKENS), SOURCES)
-        self._commit.start()
-
-    async def post(
-        self, content: bytes | str, *, role: str = "webhook", path: str = HOOK, **headers: str
-    ) -> httpx.Response:
-        sent = {"content-type": "application/json", "authorization": f"Bearer secret-of-{role}", **headers}
-        return await self.send("POST", path, content=content, headers=sent)
-
-    async def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        transport = httpx.ASGITransport(app=self.app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://engine") as client:
-            return await client.request(method, path, **options)
-
-    def close(self) -> None:
-        self._commit.stop()
+from bsm_remediate.web.server import require_safe_address
+from tests.integration.standstill import GOOD, HOOK, ROOT, TOKENS, Site, body
 
 
 @pytest.fixture
@@ -100,10 +31,6 @@ def site() -> Iterator[Site]:
     made = Site(MemoryStore())
     yield made
     made.close()
-
-
-def body(*alerts: object) -> str:
-    return json.dumps({"version": "4", "alerts": list(alerts or [GOOD])})
 
 
 @pytest.mark.anyio
@@ -188,13 +115,13 @@ MAY = {
     "/openapi.json": {"", "webhook", "viewer", "operator", "approver", "admin"},
     "approve": {"approver", "admin"},
     "reject": {"approver", "admin"},
-    "cancel": {"operator", "admin"},
-    "resolve": {"operator", "admin"},
-    "pause": {"operator", "admin"},
-    "resume": {"operator", "admin"},
-    "hold": {"operator", "admin"},
-    "release": {"operator", "admin"},
-    "goal": {"operator", "admin"},
+    "cancel": {"operator", "approver", "admin"},
+    "resolve": {"operator", "approver", "admin"},
+    "pause": {"operator", "approver", "admin"},
+    "resume": {"operator", "approver", "admin"},
+    "hold": {"operator", "approver", "admin"},
+    "release": {"operator", "approver", "admin"},
+    "goal": {"operator", "approver", "admin"},
     "adopt": {"admin"},
     "reload": {"admin"},
 }

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bsm_remediate.adapters.sql import alerts, journal, runs
 from bsm_remediate.adapters.sql.database import Database, open_database
+from bsm_remediate.adapters.sql.deliveries import is_known, remember
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
 from bsm_remediate.domain.alert import Alert, AlertKey
@@ -17,7 +18,7 @@ from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
-from bsm_remediate.ports import Accepted, Control, Standing
+from bsm_remediate.ports import Accepted, Control, Delivered, Standing
 
 _EVERYTHING = 5_000
 
@@ -44,9 +45,15 @@ class SqlStore:
 
     # --- alerts ----------------------------------------------------------------------------------------------------
 
-    def record(self, received: Sequence[Alert]) -> Accepted:
+    def record(self, received: Sequence[Alert], *, deliveries: Sequence[Delivered] = ()) -> Accepted:
         with self._database.write() as connection:
+            if deliveries:
+                remember(connection, deliveries)
             return alerts.record(connection, received)
+
+    def was_delivered(self, source: str, delivery: str) -> bool:
+        with self._database.read() as connection:
+            return is_known(connection, source, delivery)
 
     def changes(self, *, after: int, limit: int = _EVERYTHING) -> tuple[Sequence[Alert], int]:
         with self._database.read() as connection:

@@ -159,3 +159,29 @@ work_order = Table(
     Column("value", Text, nullable=False),
     comment="what each run is to do, by the bundle that decided it, as JSON: no reload changes a run under way",
 )
+
+token = Table(
+    "bsm_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("sources", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("last_used_at", Double),
+    Column("expires_at", Double),
+    Column("revoked_at", Double),
+    comment="issued tokens by the SHA-256 of their secret; rows stay when they are revoked",
+)
+
+delivery = Table(
+    "bsm_delivery",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("received_at", Double, nullable=False),
+    comment="signed webhooks that were taken lately, so that a repeat has no effect on any replica",
+)
+Index("bsm_delivery_received", delivery.c.received_at)

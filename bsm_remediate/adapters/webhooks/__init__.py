@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bsm_remediate.adapters.webhooks import cloudwatch, pagerduty
@@ -12,6 +13,7 @@ from bsm_remediate.adapters.webhooks.field_map import FieldMap
 from bsm_remediate.adapters.webhooks.generic import read_generic, read_generic_body
 from bsm_remediate.adapters.webhooks.grafana import GRAFANA, Grafana
 from bsm_remediate.adapters.webhooks.newrelic import NEWRELIC
+from bsm_remediate.adapters.webhooks.standard import StandardWebhooks
 from bsm_remediate.adapters.webhooks.terms import Signature, Terms
 from bsm_remediate.adapters.webhooks.uptime_kuma import UPTIME_KUMA
 from bsm_remediate.adapters.webhooks.zabbix import ZABBIX
@@ -32,8 +34,13 @@ SOURCES: dict[str, Source] = {
 TERMS: dict[str, Terms] = {"cloudwatch": Terms(content_types=cloudwatch.CONTENT_TYPES)}
 """By kind, where they aren't the usual ones."""
 
-SIGNATURES: dict[str, Signature] = {"pagerduty": pagerduty.is_signed}
-"""By kind of those who sign."""
+SIGNATURES: dict[str, Callable[[Sequence[str]], Signature]] = {"pagerduty": pagerduty.PagerDutySignature}
+"""By kind of those who sign in a way of their own; all others are asked for Standard Webhooks."""
+
+
+def signature(kind: str, secrets: Sequence[str]) -> Signature:
+    """What a source of that kind signs with. Raises `ValueError` for a secret that is none."""
+    return SIGNATURES.get(kind, StandardWebhooks)(secrets)
 
 
 def named(kind: str, name: str) -> Source:

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
 
-Signature = Callable[[Sequence[str], Mapping[bytes, bytes], bytes], bool]
-"""Secrets, headers (names in small letters) and body of a request → whether it is signed with one of the secrets."""
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request that is signed with one of our secrets."""
+
+    delivery: str = ""
+    """By which its sender knows it, so that a repeat can be told; empty where the scheme has none."""
+
+
+class Signature(Protocol):
+    """How a source signs. Header names are in small letters; comparing takes as long for a wrong as for a right one."""
+
+    def is_claimed(self, headers: Mapping[bytes, bytes], now: datetime) -> bool:
+        """Whether it is worth reading the body: a signature is there, and not too old."""
+
+    def verify(self, headers: Mapping[bytes, bytes], body: bytes, now: datetime) -> Signed | None:
+        """What it says; None: it is not by one of our secrets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,12 +31,8 @@ class Terms:
     """Of one source."""
 
     content_types: frozenset[bytes] = frozenset({b"application/json"})
-    is_signed: Callable[[Mapping[bytes, bytes], bytes], bool] | None = None
-    """Says of headers and body whether they are signed, which is the credential then; None: a token is."""
-
-    def signed(self, signature: Signature, secrets: Sequence[str]) -> Terms:
-        """The same, but the sender signs with one of `secrets`."""
-        return replace(self, is_signed=lambda headers, body: signature(secrets, headers, body))
+    signature: Signature | None = None
+    """It is the credential then; None: a token is."""
 
 
 USUAL = Terms()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 import json
 from collections.abc import Mapping
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from bsm_remediate.adapters.webhooks.standard import StandardWebhooks
 from bsm_remediate.app import Installation
 from bsm_remediate.config.settings import Options, Secret, Settings, read_settings
 from bsm_remediate.errors import WrongUsage
+
+NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 def _settings(tmp_path: Path, environment: Mapping[str, str], toml: str = "", given: Options | None = None) -> Settings:
@@ -90,7 +94,7 @@ def test_secrets_come_from_files_and_never_show_themselves(tmp_path: Path) -> No
     (tmp_path / "database").write_text("postgresql://u:hush@h/d\n")
     toml = f'[[tokens]]\nrole = "viewer"\nname = "wall"\nfile = "{tmp_path / "token"}"\n'
     found = _settings(tmp_path, {"BSM_TOKEN": "hush", "BSM_DATABASE_FILE": str(tmp_path / "database")}, toml)
-    assert [(one.name, one.role, one.secret.reveal()) for one in found.tokens] == [
+    assert [(one.identity.name, one.identity.role, one.secret.reveal()) for one in found.tokens] == [
         ("wall", "viewer", "hush"),
         ("BSM_TOKEN", "admin", "hush"),
     ]
@@ -143,7 +147,6 @@ def test_a_source_is_read_by_paths_that_the_settings_name(tmp_path: Path) -> Non
         ('status = "a"\nfiring = ["open"]\nresolved = ["OPEN"]', "sources.mytool", "two things about open"),
         ('timezone = "Mars/Olympus"', "sources.mytool.timezone", "no time zone"),
         ('severty = "x"', "sources.mytool.severty", "not permitted"),
-        ('secret_files = "x"', "sources.mytool.secret_files", "not permitted"),
     ],
 )
 def test_a_path_that_cannot_be_is_refused_with_file_and_key(tmp_path: Path, line: str, place: str, why: str) -> None:
@@ -168,23 +171,45 @@ def test_the_terms_of_a_source_go_with_its_kind(tmp_path: Path) -> None:
     assert b"text/plain" in terms["sns-eu"].content_types
     assert b"text/plain" in terms["cloudwatch"].content_types
     signature = hmac.new(b"s3cret", b"body", "sha256").hexdigest().encode()
-    is_signed = terms["pagerduty"].is_signed
-    assert is_signed is not None
-    assert is_signed({b"x-pagerduty-signature": b"v1=" + signature}, b"body")
-    assert not is_signed({}, b"body")
+    pagerduty = terms["pagerduty"].signature
+    assert pagerduty is not None
+    assert pagerduty.verify({b"x-pagerduty-signature": b"v1=" + signature}, b"body", NINE)
+    assert not pagerduty.verify({}, b"body", NINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("zabbix", "[sources.zabbix]"),
+        ("generic", "[sources.generic]"),
+        ("alertmanager", "[sources.alertmanager]"),
+        ("mytool", '[sources.mytool]\nkind = "generic"'),
+    ],
+)
+def test_every_other_source_with_a_secret_is_asked_for_standard_webhooks(
+    tmp_path: Path, name: str, section: str
+) -> None:
+    (tmp_path / "secret").write_text(f"whsec_{base64.b64encode(bytes(range(32))).decode()}\n")
+    toml = f'{section}\nsecret_files = "{tmp_path}/secret"\n'
+    installation = Installation(settings=_settings(tmp_path, {}, toml))
+    assert isinstance(installation.webhook_terms[name].signature, StandardWebhooks)
+    assert installation.alert_sources() == []
 
 
 @pytest.mark.parametrize(
     ("toml", "why"),
     [
         ("[sources.nagios]", "sources.nagios.kind: 'nagios' is none of alertmanager, cloudwatch"),
-        ('[sources.zabbix]\nsecret_files = "x"', "zabbix doesn't sign"),
+        ('[sources.zabbix]\nsecret_files = "SHORT"', "must hold 24 to 64 bytes"),
+        ('[sources.generic]\nsecret_files = "NO BASE64"', "must be whsec_ and base64"),
         ('[sources.pagerduty]\nsecret_files = "missing"', "missing cannot be read"),
         ('[sources.pagerduty]\nsecret_files = "EMPTY"', "a secret is empty"),
     ],
 )
 def test_a_source_that_cannot_be_is_refused(tmp_path: Path, toml: str, why: str) -> None:
-    (tmp_path / "empty").write_text("\n")
-    installation = Installation(settings=_settings(tmp_path, {}, toml.replace("EMPTY", str(tmp_path / "empty")) + "\n"))
+    for name, secret in {"EMPTY": "\n", "SHORT": "whsec_c2hvcnQ=", "NO BASE64": "whsec_?"}.items():
+        (tmp_path / name).write_text(secret)
+        toml = toml.replace(f'"{name}"', f'"{tmp_path / name}"')
+    installation = Installation(settings=_settings(tmp_path, {}, f"{toml}\n"))
     with pytest.raises(WrongUsage, match=why):
         assert not installation.webhook_sources or not installation.webhook_terms
