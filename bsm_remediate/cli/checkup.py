@@ -46,7 +46,13 @@ def examine(
     found = [_versions()]
     bundle, about_bundle = _bundle(installation)
     found += about_bundle
-    found += [*_secrets(options), *_vaults(installation), *_sources(installation), *_database(installation)]
+    found += [
+        *_secrets(installation, options),
+        *_vaults(installation),
+        *_sources(installation),
+        *_database(installation),
+    ]
+    found += _journal(installation)
     if bundle is not None and with_hosts:
         found += _hosts(installation, bundle, tell)
     return found
@@ -76,8 +82,9 @@ def _bundle(installation: Installation) -> tuple[Bundle | None, list[Examined]]:
     return loaded.bundle, [Examined(name="bundle", detail=detail)]
 
 
-def _secrets(options: Options) -> Iterator[Examined]:
-    for path in secret_files(options):
+def _secrets(installation: Installation, options: Options) -> Iterator[Examined]:
+    made = installation.settings.journal_key_file
+    for path in dict.fromkeys([*secret_files(options), *([made] if made.exists() else [])]):
         try:
             mode = path.stat().st_mode
         except OSError as error:
@@ -129,6 +136,32 @@ def _database(installation: Installation) -> Iterator[Examined]:
     detail = f"{free / 1024**3:.1f} GiB are free for {installation.settings.state_dir}"
     health = Health.OK if free >= _LITTLE_SPACE else Health.WARNING
     yield Examined(name="disk", health=health, detail=detail, hint="artifacts of runs and the database grow there")
+
+
+def _journal(installation: Installation) -> Iterator[Examined]:
+    settings = installation.settings
+    file = settings.journal_key_file
+    if not settings.journal_key_is_given and not file.exists():
+        yield Examined(name="journal", detail=f"its key is made at the first start, in {file}")
+        return
+    try:
+        keys = installation.journal_keys()
+        store = installation.open_store()
+        seals = store.seals()
+        store.close()
+    except RemediationError as error:
+        yield Examined(name="journal", health=Health.FAILED, detail=str(error))
+        return
+    if seals.head.position and keys.of_link(seals.head.link) is None:
+        used = seals.head.link.partition(":")[0]
+        detail = f"its latest entry was sealed with the key {used}, which isn't in {file}"
+        hint = "all engines of a database need the same key (BSM_JOURNAL_KEY_FILE); keep old ones in it, one a line"
+        yield Examined(name="journal", health=Health.FAILED, detail=detail, hint=hint)
+        return
+    detail = f"{seals.head.position} entries are sealed, with the key {keys.current.id}"
+    if settings.database.startswith("sqlite:"):
+        detail += "; key and database are on one machine, so note its head on another one (see `audit head`)"
+    yield Examined(name="journal", detail=detail)
 
 
 def _hosts(installation: Installation, bundle: Bundle, tell: Callable[[str], None]) -> Iterator[Examined]:

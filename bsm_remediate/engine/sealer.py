@@ -18,6 +18,7 @@ _FIRST_AFTER = timedelta(minutes=1)
 """The engine begins to work first."""
 _PAGE = 2_000
 """Entries of a transaction: so long do writers wait for their turn, a few hundredths of a second."""
+_MANY = 50_000
 
 
 class Sealer:
@@ -61,6 +62,8 @@ class Sealer:
     def _begin(self) -> None:
         seals = self._store.seals()
         self._known = seals.head
+        if seals.waiting > _MANY:
+            _log.info("journal.sealing %s entries that an earlier version wrote; it takes a while", seals.waiting)
         if seals.head.position and self._keys.of_link(seals.head.link) is None:
             self._raise_trouble(
                 f"the journal was sealed with another key ({seals.head.link.partition(':')[0]}) than this engine's"
