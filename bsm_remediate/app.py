@@ -249,15 +249,17 @@ class Installation:
         the only one of its database, and has taken up what an earlier one left. Raises `StoreUnavailable`.
         """
         from bsm_remediate.adapters.durable.workflows import DbosWorkflows
+        from bsm_remediate.adapters.sql.backends import backend_of
         from bsm_remediate.adapters.sql.lease import lease_of
         from bsm_remediate.adapters.sql.store import open_store
 
         self.prepare_state_dir()
+        database = backend_of(self.settings.database).url
         store = open_store(self.settings.database)
         lease = lease_of(self.settings.database)
         with closing(store), lease.hold(alone=alone):
             store.decides_under(lease.require_leading)
-            workflows = DbosWorkflows(self.settings.database, replica=lease.replica, is_shared=lease.is_shared)
+            workflows = DbosWorkflows(database, replica=lease.replica, is_shared=lease.is_shared)
             engine = self._engine(bundle, store, options, lease=lease, workflows=workflows)
             lease.on_news = engine.wake
             engine.recover()

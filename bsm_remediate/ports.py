@@ -260,6 +260,10 @@ class Lease(Protocol):
     def replica(self) -> str:
         """This engine's name; of all that live no other has it."""
 
+    @property
+    def remains_s(self) -> float:
+        """How long after an engine's death, as this lease tells it, its playbooks may still be ending."""
+
     def hold(self, *, alone: bool) -> AbstractContextManager[None]:
         """Be an engine of this database while the context lasts, with `alone` its only one. Raises `StoreUnavailable`
         when that can't be.

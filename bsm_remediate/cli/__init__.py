@@ -61,6 +61,26 @@ _PLACE = {name: module for section in COMMANDS.values() for name, module, _ in s
 class _Commands(click.Group):
     """A group whose commands are imported on first use."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._global_ones_first(args))
+
+    def _global_ones_first(self, args: list[str]) -> list[str]:
+        """`args` with the options of every command before the command, wherever they were written."""
+        names = {name for one in self.params for name in one.opts if isinstance(one, click.Option) and not one.is_flag}
+        names = {name for name in names if name.startswith("--")} - {"--verbose"}
+        first: list[str] = []
+        rest: list[str] = []
+        left = iter(args)
+        for arg in left:
+            name, equals, _ = arg.partition("=")
+            if arg == "--":
+                rest += [arg, *left]
+            elif name in names:
+                first += [arg] if equals else [arg, *([value] if (value := next(left, None)) is not None else [])]
+            else:
+                rest.append(arg)
+        return first + rest
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(_PLACE)
 

@@ -95,6 +95,7 @@ class Engine:
             clock=clock,
             firing=self._still_on,
             may_act=lease.is_valid,
+            remains_s=lease.remains_s,
             leaving=self._leaving.is_set,
         )
         self._under_way = UnderWay(remediation, store, clock, ended=self.wake)

@@ -34,8 +34,6 @@ _END_OF = {
     PlaybookOutcome.NOT_STARTED: RunEnd.PLAYBOOK_FAILED,
     PlaybookOutcome.DIED: RunEnd.PLAYBOOK_FAILED,
 }
-_REMAINS_END_WITHIN_S = 2.0
-"""The guard of a dead engine's playbook ends it well within that."""
 _LOOK_FOR_LEASE_S = 60.0
 
 
@@ -67,10 +65,12 @@ class Remediation:
         clock: Clock,
         firing: Callable[[tuple[AlertKey, ...]], tuple[Alert, ...]],
         may_act: Callable[[], bool],
+        remains_s: float,
         leaving: Callable[[], bool],
     ) -> None:
-        """`may_act` turns false when this engine has lost its lease: its playbooks are ended then. `leaving`: the
-        engine ends, and what is under way is left, as it stands, to the next one.
+        """`may_act` turns false when this engine has lost its lease: its playbooks are ended then. `remains_s`: those
+        of an engine that died may be ending for so long after its runs were taken up. `leaving`: the engine ends, and
+        what is under way is left, as it stands, to the next one.
         """
         self._records = records
         self._journal = RunJournal(records, clock, leaving=leaving)
@@ -79,6 +79,7 @@ class Remediation:
         self._clock = clock
         self._firing = firing
         self._may_act = may_act
+        self._remains_s = remains_s
         self._leaving = leaving
 
     def carry_out(self, run: RunId, stage: Stage, cancelled: Callable[[], bool]) -> None:
@@ -111,7 +112,7 @@ class Remediation:
         """
         if run.state is not RunState.RUNNING or run.end is not None:
             return
-        self._clock.wait(_REMAINS_END_WITHIN_S)
+        self._clock.wait(self._remains_s)
         if run.once:
             outcome = "the engine died in its middle and it may not be repeated; a person must look"
             self._journal.over(run, RunState.OUTCOME_UNKNOWN, RunEnd.ENGINE_DIED, outcome)

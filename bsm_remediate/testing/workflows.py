@@ -44,6 +44,7 @@ class SoleLease:
     """Implements `Lease` for an engine that is alone. Set `valid` to False to take it away, `leading` to demote it."""
 
     replica = "engine"
+    remains_s = 2.0
 
     def __init__(self) -> None:
         self.valid = True

@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _LARGEST_GROUP = 5_000
 _SEEN_WITHIN_S = 0.25
 _BREATHER_S = 0.05
+_STORED_WITHIN_S = 8.0
+"""Longer than a writer waits for its turn; senders give up after about 10 s."""
 _MOST_WAITING = 100_000
 """Alerts in memory and not yet stored; beyond that senders are asked to come again."""
 
@@ -69,7 +71,10 @@ class GroupCommit:
             if not self._gathered:
                 loop.call_soon(self._hand_over)
             self._gathered.append(_Waiting(alerts, delivery, stored, loop))
-            await stored
+            await asyncio.wait_for(stored, _STORED_WITHIN_S)
+        except TimeoutError:
+            # It may still be stored: the sender comes again, and a repeat does no harm.
+            raise StoreUnavailable(f"the database has not answered for {_STORED_WITHIN_S:.0f} s") from None
         finally:
             self._waiting -= len(alerts)
 

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Sequence
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
-from sqlalchemy import make_url
 
 from bsm_remediate.domain.ids import RunId
 
@@ -25,6 +24,8 @@ the stages change in such a way that it can't.
 """
 _QUEUE = "runs"
 _LOOK_EVERY_S = 0.05
+_IDLE_IN_TRANSACTION_S = 2.0
+"""A replica that is cut off in the middle of a transaction keeps its rows locked for so long."""
 _ALIVE = ("PENDING", "ENQUEUED")
 _MOST_RECOVERIES = 1_000
 
@@ -43,7 +44,8 @@ class DbosWorkflows:
             logging.getLogger(name).setLevel(logging.WARNING)
         config: DBOSConfig = {
             "name": "bsm-remediate",
-            "system_database_url": _dbos_url(self._url),
+            "system_database_url": self._url,
+            "sys_db_idle_transaction_timeout_sec": _IDLE_IN_TRANSACTION_S,
             "executor_id": self._replica,
             "application_version": VERSION,
             "log_level": "WARNING",
@@ -94,10 +96,3 @@ def _carry_out(run: str) -> None:
 
 def _stage(name: str, work: Callable[[], None]) -> None:
     DBOS.run_step({"name": name}, work)
-
-
-def _dbos_url(url: str) -> str:
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "postgresql":
-        return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-    return url

@@ -23,6 +23,10 @@ class Backend(Protocol):
         """For people, without a password."""
 
     @property
+    def url(self) -> str:
+        """With its password, for those who connect themselves."""
+
+    @property
     def failures(self) -> tuple[type[Exception], ...]:
         """What its driver raises, and SQLAlchemy for it."""
 
@@ -46,6 +50,7 @@ class Sqlite:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.place = str(file)
+        self.url = f"sqlite:///{file}"
 
     def spelled(self, statement: str) -> str:
         return statement

@@ -35,6 +35,8 @@ class FileLease:
 
     replica = "engine"
     is_shared = False
+    remains_s = 2.0
+    """The lock is free at once; the guard of a playbook ends it well within that."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -11,6 +11,22 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
+_CONNECTING = {
+    "connect_timeout": "3",
+    "keepalives_idle": "1",
+    "keepalives_interval": "1",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "3000",
+    "application_name": "bsm-remediate",
+    "client_encoding": "utf8",
+}
+"""A server or network that is gone is noticed within seconds, by this side …"""
+_OF_A_SESSION = (
+    "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=2s"
+    " -c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3"
+)
+"""… and by the server: who is cut off in the middle of a transaction would otherwise keep the writers' lock."""
+
 
 class Postgres:
     """Writers take turns by one advisory lock, as SQLite's do by its file: a position that is visible means that all
@@ -21,12 +37,11 @@ class Postgres:
     begin = ("BEGIN", "SELECT pg_advisory_xact_lock(7170, 1)")
 
     def __init__(self, url: URL) -> None:
-        self._url = url.set(drivername="postgresql+psycopg")
+        self._url = url.set(drivername="postgresql+psycopg").update_query_dict(_CONNECTING)
         self.place = url.render_as_string(hide_password=True)
 
     @property
     def url(self) -> str:
-        """With its password, for those who connect themselves."""
         return self._url.render_as_string(hide_password=False)
 
     def spelled(self, statement: str) -> str:
@@ -36,7 +51,7 @@ class Postgres:
         engine = create_engine(
             self._url,
             isolation_level="AUTOCOMMIT",
-            connect_args=connect_arguments(),
+            connect_args={"options": _OF_A_SESSION},
             poolclass=QueuePool,
             pool_size=8,
             max_overflow=24,
@@ -50,23 +65,6 @@ class Postgres:
         found = connection.execute("SHOW synchronous_commit").fetchone()
         if found == ("off",):
             connection.execute("SET synchronous_commit = on")
-
-
-def connect_arguments() -> dict[str, object]:
-    """What every connection to PostgreSQL is given: a server or network that is gone is noticed within seconds, by both
-    sides. One that is cut off in the middle of a transaction would otherwise keep the writers' lock.
-    """
-    return {
-        "connect_timeout": 3,
-        "keepalives_idle": 1,
-        "keepalives_interval": 1,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 3_000,
-        "application_name": "bsm-remediate",
-        "client_encoding": "utf8",
-        "options": "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=2s"
-        " -c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3",
-    }
 
 
 @cache

@@ -2,8 +2,9 @@
 
 Each says by a row, twice a second, that it lives; by the database's clock, since those of replicas differ. A replica
 that couldn't say so for `VALID_S` stops acting and ends its playbooks; the others take it for dead after
-`DEAD_AFTER_S`, later than that, so that a run is never carried out by two. What it decides last is fenced all the same:
-a transaction of the leader holds the leader's row, and fails when another has taken it.
+`DEAD_AFTER_S`, later than that, so that a run is never carried out by two. One that stands still as a whole is killed
+by a process beside it (`stall_guard.py`). What a leader decides last is fenced all the same: its transaction holds the
+leader's row, and fails when another has taken it.
 """
 
 # ruff: noqa: S608 - only constants of ours go into the statements
@@ -13,10 +14,13 @@ import logging
 import os
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
@@ -28,7 +32,10 @@ _log = logging.getLogger(__name__)
 BEAT_S = 0.5
 VALID_S = 2.0
 """From the beginning of the last beat that succeeded."""
-DEAD_AFTER_S = 3.0
+DEAD_AFTER_S = 3.5
+"""Later by what the end of a playbook takes."""
+_PULSE_S = 0.25
+_STALL_GUARD = Path(__file__).with_name("stall_guard.py")
 _NOW = "extract(epoch FROM clock_timestamp())"
 _BEAT = (
     f"INSERT INTO bsm_replica (id, host, started_at, beat_at) VALUES (?, ?, {_NOW}, {_NOW})"
@@ -51,6 +58,7 @@ class ReplicaLease:
     """Implements `EngineLease` on PostgreSQL."""
 
     is_shared = True
+    remains_s = 0.0
 
     def __init__(self, backend: Backend) -> None:
         self.replica = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -73,6 +81,7 @@ class ReplicaLease:
             raise StoreUnavailable(f"the database cannot be written: {getattr(error, 'orig', error)}") from error
         beating = threading.Thread(target=self._keep_beating, name="lease", daemon=True)
         beating.start()
+        threading.Thread(target=self._show_life, name="pulse", daemon=True).start()
         try:
             yield
         finally:
@@ -126,6 +135,12 @@ class ReplicaLease:
             except self._backend.failures as error:
                 _log.warning("lease.missed_a_beat: %s", getattr(error, "orig", error))
 
+    def _show_life(self) -> None:
+        command = [sys.executable, "-S", "-E", str(_STALL_GUARD), str(os.getpid()), str(VALID_S)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, bufsize=0) as guard, suppress(BrokenPipeError):
+            while guard.stdin is not None and not self._ending.wait(_PULSE_S):
+                guard.stdin.write(b".")
+
     def _beat(self) -> None:
         if self._engine is None:
             return
@@ -133,7 +148,7 @@ class ReplicaLease:
         with self._engine.connect() as connection:
             connection.exec_driver_sql(_BEAT, (self.replica, socket.gethostname()))
             term = connection.exec_driver_sql(_LEAD, (self.replica,)).scalar()
-            news = tuple(connection.exec_driver_sql(_NEWS).one())
+            news = (term, *connection.exec_driver_sql(_NEWS).one())
         if term != self._term:
             _log.info("lease.%s replica=%s term=%s", "leading" if term else "following", self.replica, term)
         self._term = term
