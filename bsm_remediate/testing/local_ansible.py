@@ -9,6 +9,7 @@ from textwrap import indent
 
 from bsm_remediate.adapters.ansible.executor import AnsibleExecutor, Retention
 from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.adapters.system_clock import SystemClock
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.event import Json
@@ -16,14 +17,19 @@ from bsm_remediate.domain.ids import Fingerprint, NodeId, RunId
 from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.service_map import Component
 
+_WARM_WITHIN_S = 60.0
 NEW_YEAR = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 class LocalAnsible:
-    """Hosts h1 and h2 in group `shop`, playbooks as written by a test, an executor on them."""
+    """Hosts h1 and h2 in group `shop`, playbooks as written by a test, an executor on them.
 
-    def __init__(self, root: Path, *, environment: tuple[str, ...] = ()) -> None:
+    With `warm`, its executors wait until a server is ready for them.
+    """
+
+    def __init__(self, root: Path, *, environment: tuple[str, ...] = (), warm: WarmServers | None = None) -> None:
         self.root = root
+        self.warm = warm
         self.state = root / "state"
         self.playbooks = root / "playbooks"
         self.playbooks.mkdir(parents=True)
@@ -43,14 +49,18 @@ class LocalAnsible:
         return name
 
     def executor(self, *, secrets: Iterable[str] = (), retention: Retention | None = None) -> AnsibleExecutor:
-        return AnsibleExecutor(
+        executor = AnsibleExecutor(
             projects=AnsibleProjects(usual=self.project),
             playbooks=self.playbooks,
             state=self.state,
             clock=SystemClock(),
             secrets=secrets,
             retention=retention,
+            warm=self.warm,
         )
+        if self.warm is not None and not executor.warm_up(within_s=_WARM_WITHIN_S):
+            raise TimeoutError(f"no warm server within {_WARM_WITHIN_S:.0f} s")
+        return executor
 
     def artifacts(self) -> str:
         """All that is left in the state directory, as one text."""

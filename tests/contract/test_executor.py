@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.playbook import PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.ports import Executor
 from bsm_remediate.testing.clock import VirtualClock
@@ -14,8 +15,8 @@ from bsm_remediate.testing.executor import Scripted, SimulatedExecutor
 from bsm_remediate.testing.local_ansible import NEW_YEAR, LocalAnsible, a_call
 
 
-def _ansible(root: Path) -> Executor:
-    local = LocalAnsible(root)
+def _ansible(root: Path, warm: WarmServers | None = None) -> Executor:
+    local = LocalAnsible(root, warm=warm)
     local.write_playbook("good.yml", "- name: Say it\n  ansible.builtin.debug: {msg: hello}\n  changed_when: true")
     local.write_playbook("bad.yml", "- name: Break\n  ansible.builtin.fail: {msg: broken}")
     local.write_playbook("endless.yml", "- name: Sleep\n  ansible.builtin.command: sleep 60")
@@ -35,10 +36,19 @@ def _simulated(_root: Path) -> Executor:
     return executor
 
 
-@pytest.fixture(params=[_ansible, _simulated], ids=["ansible", "simulated"], scope="module")
-def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Executor:
-    build: Callable[[Path], Executor] = request.param
-    return build(tmp_path_factory.mktemp("project"))
+def _warm_ansible(root: Path) -> Iterator[Executor]:
+    warm = WarmServers(root / "state")
+    yield _ansible(root, warm)
+    warm.close()
+
+
+@pytest.fixture(params=["ansible", "warm ansible", "simulated"], scope="module")
+def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    root = tmp_path_factory.mktemp("project")
+    if request.param == "warm ansible":
+        yield from _warm_ansible(root)
+    else:
+        yield _ansible(root) if request.param == "ansible" else _simulated(root)
 
 
 def _carry_out(executor: Executor, playbook: str, *, hosts: tuple[str, ...] = ("h1",)) -> PlaybookResult:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from lab.real.layout import CHECKOUT
 from lab.real.shop import Lab
 
@@ -45,3 +46,17 @@ def real_lab() -> Iterator[Lab]:
         left = list(folder.parent.iterdir())
         folder.parent.rmdir()
     assert left == []
+
+
+@pytest.fixture(scope="session")
+def warm_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmServers]:
+    """For tests that need no servers of their own: runs that call Ansible in the same way share one."""
+    servers = WarmServers(tmp_path_factory.mktemp("servers"))
+    yield servers
+    servers.close()
+
+
+@pytest.fixture(scope="session", params=["cold", "warm"])
+def maybe_warm(request: pytest.FixtureRequest) -> WarmServers | None:
+    """Whoever asks for it is tested with both ways to start Ansible."""
+    return request.getfixturevalue("warm_servers") if request.param == "warm" else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.playbook import PlaybookEvent, PlaybookOutcome
 from bsm_remediate.testing.local_ansible import LocalAnsible, a_call, an_alert
 
@@ -47,8 +48,10 @@ POISON = (
 )
 
 
-def test_template_text_in_every_field_is_never_executed_and_arrives_unchanged(tmp_path: Path) -> None:
-    local = LocalAnsible(tmp_path)
+def test_template_text_in_every_field_is_never_executed_and_arrives_unchanged(
+    tmp_path: Path, maybe_warm: WarmServers | None
+) -> None:
+    local = LocalAnsible(tmp_path, warm=maybe_warm)
     canary = tmp_path / "CANARY"
     touch = f"lookup('pipe','touch {canary}')"
     payload = f"{{{{ {touch} }}}}"

@@ -11,19 +11,20 @@ from pathlib import Path
 import pytest
 
 from bsm_remediate.adapters.ansible.executor import Retention
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.testing.local_ansible import NEW_YEAR, LocalAnsible, a_call
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> LocalAnsible:
-    return LocalAnsible(tmp_path)
+def local(tmp_path: Path, maybe_warm: WarmServers | None) -> LocalAnsible:
+    return LocalAnsible(tmp_path, warm=maybe_warm)
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> LocalAnsible:
+def shared(tmp_path_factory: pytest.TempPathFactory, maybe_warm: WarmServers | None) -> LocalAnsible:
     """For tests that need no folder of their own: reading an inventory takes half a second."""
-    return LocalAnsible(tmp_path_factory.mktemp("shared"))
+    return LocalAnsible(tmp_path_factory.mktemp("shared"), warm=maybe_warm)
 
 
 def _carry_out(local: LocalAnsible, call: PlaybookCall, told: list[PlaybookEvent] | None = None) -> PlaybookResult:
@@ -124,7 +125,8 @@ def test_concurrent_runs_get_their_own_variables(shared: LocalAnsible) -> None:
         told: list[PlaybookEvent] = []
         host = f"h{number % 2 + 1}"
         call = a_call("say.yml", run=f"run-{number}", hosts=(host,), variables={"unit": f"unit-{number}"})
-        executor.execute(call, on_event=told.append, cancelled=lambda: False)
+        result = executor.execute(call, on_event=told.append, cancelled=lambda: False)
+        assert result.outcome is PlaybookOutcome.SUCCEEDED, result
         return [event.message for event in told if event.kind == "ok"]
 
     with ThreadPoolExecutor(4) as pool:
@@ -152,10 +154,10 @@ def test_nothing_of_the_engines_environment_is_left_or_seen(
 
 
 def test_a_variable_let_through_by_name_is_seen_by_the_playbook_and_redacted_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maybe_warm: WarmServers | None
 ) -> None:
     monkeypatch.setenv("VAULT_PASS", 'can"ary\\s3cr3t')
-    local = LocalAnsible(tmp_path, environment=("VAULT_PASS",))
+    local = LocalAnsible(tmp_path, environment=("VAULT_PASS",), warm=maybe_warm)
     tasks = (
         "- ansible.builtin.command: printenv VAULT_PASS\n  register: seen\n"
         "- ansible.builtin.debug: {msg: 'it is {{ seen.stdout }}!'}\n"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.playbook import PlaybookOutcome, PlaybookResult
 from bsm_remediate.testing.local_ansible import LocalAnsible, a_call
 
@@ -29,13 +30,19 @@ STUBBORN = """
 """
 KILL = """
 import os, signal, sys
-pid, found = os.getpid(), []
-while pid > 1:
-    line = open(f"/proc/{pid}/cmdline").read()
-    if "ansible-playbook" in line and "guard.py" not in line:
-        found.append(pid)
-    pid = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
-os.kill(found[int(sys.argv[1])], signal.SIGKILL)
+from pathlib import Path
+found = {}
+for path in Path("/proc").glob("[0-9]*"):
+    try:
+        line = (path / "cmdline").read_text()
+        parent = (path / "stat").read_text().rsplit(")", 1)[1].split()[1]
+    except OSError:
+        continue
+    if "ansible-playbook" in line and sys.argv[2] in line and "guard.py" not in line:
+        found[path.name] = parent
+workers = [pid for pid, parent in found.items() if parent in found]
+[first] = found.keys() - set(workers)
+os.kill(int(first if sys.argv[1] == "first" else workers[0]), signal.SIGKILL)
 import time; time.sleep(300)
 """
 ENGINE = """
@@ -43,20 +50,23 @@ import sys
 from pathlib import Path
 from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
 from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.adapters.system_clock import SystemClock
 from bsm_remediate.testing.local_ansible import a_call
 root = Path(sys.argv[1])
 executor = AnsibleExecutor(
     projects=AnsibleProjects(usual=AnsibleProject(inventory=(root / "hosts.yml",))),
-    playbooks=root / "playbooks", state=root / "state", clock=SystemClock())
+    playbooks=root / "playbooks", state=root / "state", clock=SystemClock(),
+    warm=WarmServers(root / "state") if sys.argv[3] == "warm" else None)
+assert executor.warm_up(within_s=30) == (sys.argv[3] == "warm")
 call = a_call("endless.yml", run=sys.argv[2], time_limit_s=300)
 executor.execute(call, on_event=lambda event: None, cancelled=lambda: False)
 """
 
 
 @pytest.fixture
-def local(tmp_path: Path) -> LocalAnsible:
-    local = LocalAnsible(tmp_path)
+def local(tmp_path: Path, maybe_warm: WarmServers | None) -> LocalAnsible:
+    local = LocalAnsible(tmp_path, warm=maybe_warm)
     local.write_playbook("endless.yml", STUBBORN)
     (tmp_path / "kill.py").write_text(KILL)
     return local
@@ -98,7 +108,7 @@ def test_a_stopped_run_leaves_no_process(local: LocalAnsible, tmp_path: Path, li
     assert _living(mark) == []
 
 
-@pytest.mark.parametrize("which", ["-1", "0"], ids=["ansible-playbook", "its-worker"])
+@pytest.mark.parametrize("which", ["first", "worker"], ids=["ansible-playbook", "its-worker"])
 def test_a_playbook_that_kills_its_own_ansible_is_recorded_and_leaves_no_process(
     local: LocalAnsible, tmp_path: Path, which: str
 ) -> None:
@@ -114,13 +124,16 @@ def test_a_playbook_that_kills_its_own_ansible_is_recorded_and_leaves_no_process
 
 def test_kill_9_of_the_engine_ends_all_processes_of_its_runs(local: LocalAnsible, tmp_path: Path) -> None:
     mark = _mark(tmp_path)
-    engine = subprocess.Popen([sys.executable, "-c", ENGINE, str(tmp_path), mark])
+    engine = subprocess.Popen(
+        [sys.executable, "-c", ENGINE, str(tmp_path), mark, "warm" if local.warm is not None else "cold"]
+    )
     try:
         assert _wait_until(True, mark, "import signal, time", 20)
     finally:
         engine.send_signal(signal.SIGKILL)
         engine.wait()
     assert _wait_until(False, mark, "", 5), _living(mark)
+    assert _wait_until(False, str(tmp_path), "warm_server.py", 5)
     left = tmp_path / "state" / "runs" / f"{mark}.1"
     assert (left / "env" / "extravars").exists()  # nobody was there to tidy up
     local.write_playbook("good.yml", "- ansible.builtin.command: 'true'")

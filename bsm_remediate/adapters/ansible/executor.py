@@ -18,9 +18,10 @@ from bsm_remediate.adapters.ansible.events import Account, one_line
 from bsm_remediate.adapters.ansible.folder import RunFolder
 from bsm_remediate.adapters.ansible.inert import run_variables
 from bsm_remediate.adapters.ansible.inventory import read_inventory
-from bsm_remediate.adapters.ansible.launch import Launch
+from bsm_remediate.adapters.ansible.launch import Launch, lasting_environ
 from bsm_remediate.adapters.ansible.outcome import Ended, classify
 from bsm_remediate.adapters.ansible.project import AnsibleProject, AnsibleProjects
+from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookOutcome, PlaybookResult
 from bsm_remediate.errors import InventoryUnreadable
@@ -51,14 +52,19 @@ class AnsibleExecutor:
         clock: Clock,
         secrets: Iterable[str] = (),
         retention: Retention | None = None,
+        warm: WarmServers | None = None,
     ) -> None:
-        """`playbooks` is the folder that playbooks must lie in. `secrets` are values that are redacted everywhere."""
+        """`playbooks` is the folder that playbooks must lie in. `secrets` are values that are redacted everywhere.
+
+        With `warm`, runs are left to a server that has Ansible imported already, where there is one.
+        """
         self._projects = projects
         self._playbooks = playbooks.resolve()
         self._secrets = Secrets(projects, self._playbooks, secrets)
         self._state = state.absolute()
         self._clock = clock
         self._retention = retention or Retention()
+        self._warm = warm
         self._guard = threading.Lock()
         self._under_way: set[Path] = set()
         self._swept = False
@@ -99,6 +105,14 @@ class AnsibleExecutor:
                 self._under_way.discard(folder.path)
             self._prune()
 
+    def warm_up(self, *, within_s: float = 0.0) -> bool:
+        """Start the warm servers; whether all are ready `within_s`. Runs need not wait: until then they start cold."""
+        warm = self._warm
+        if warm is None:
+            return False
+        projects = self._projects.all()
+        return not [one for one in projects if not warm.wait_until_ready(one, lasting_environ(one), within_s)]
+
     # --- before ----------------------------------------------------------------------------------------------------
 
     def _prepared(self, call: PlaybookCall, project: AnsibleProject) -> tuple[Launch, RunFolder]:
@@ -115,6 +129,7 @@ class AnsibleExecutor:
             hosts=call.hosts,
             time_limit_s=call.time_limit.total_seconds(),
             check_mode=call.check_mode,
+            warm=self._warm,
         )
         variables = run_variables(call)
         self._sweep()

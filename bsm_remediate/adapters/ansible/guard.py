@@ -1,6 +1,6 @@
 """Run a command so that nothing of it outlives the engine or its cancellation.
 
-    python -S -E guard.py ENGINE_PID LOCK_FILE -- command …
+    python -S -E guard.py ENGINE_PID LOCK_FILE [WARM_FOLDER SERVER] -- command …
 
 Ansible's workers make sessions of their own, so killing the process group that ansible-runner knows leaves them alive.
 Two levels see to it: the *outer* one is what ansible-runner started, and dies with the engine's thread; the *inner* one
@@ -9,6 +9,8 @@ Both adopt orphans. Whoever waits for the lock on LOCK_FILE knows that all is ov
 
 A playbook that ends in an orderly way may leave daemons behind, as it may without us; one that is killed, cancelled or
 that loses a worker may not.
+With a warm server (`warm_server.py`) the command is left to that; there the same two levels stand around each run,
+bound to this one by a connection.
 Standard library only: it starts with each run.
 """
 
@@ -23,6 +25,11 @@ import signal
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ENDED_BEFORE_START = 143
 SIGNALLED = 128
@@ -32,28 +39,48 @@ ORDERLY = range(0, 16, 2)
 GRACE_S = 1.0
 """From the first SIGTERM until SIGKILL."""
 STEP_S = 0.02
-AWAITED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+AWAITED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGIO)
+RELEASE = b"."
+"""On a connection: end what was started, but leave what it has left on purpose."""
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 
 
 def main(argv: list[str]) -> int:
-    """Be the outer level; returns the command's exit code, 128 + n when signal n ended it."""
-    engine, lock_file, command = int(argv[1]), argv[2], argv[4:]
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    if os.getppid() != engine:
+    """Guard the command; returns its exit code, 128 + n when signal n ended it."""
+    engine, lock_file = int(argv[1]), argv[2]
+    warm, command = argv[3 : argv.index("--")], argv[argv.index("--") + 1 :]
+    if not dies_with(engine):
         return ENDED_BEFORE_START  # the engine died while this process was starting
     lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
+    if not warm:
+        return guarded(lambda: become(command))
+    from warm_client import leave_to  # type: ignore[import-not-found]  # beside this script
+
+    return guarded(lambda: leave_to(*warm, lock, command, otherwise=become))
+
+
+def dies_with(parent: int, *, by: int = signal.SIGKILL) -> bool:
+    """Have this process end with its `parent`; False when that has ended already."""
+    _prctl(PR_SET_PDEATHSIG, by, 0, 0, 0)
+    return os.getppid() == parent
+
+
+def guarded(start: Callable[[], NoReturn], connection: int | None = None) -> int:
+    """Be the outer level; returns the exit code of what `start` becomes, two levels below.
+
+    All of it ends when who holds the other end of `connection` does.
+    """
+    _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     outer = os.getpid()
     inner = os.fork()
     if inner == 0:
         code = 1
         try:
-            code = guard_inside(outer, command)
+            code = guard_inside(outer, start, connection)
         finally:
             os._exit(code)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,33 +92,57 @@ def main(argv: list[str]) -> int:
     return code
 
 
-def guard_inside(outer: int, command: list[str]) -> int:
-    """Be the inner level: start `command`, and end all of it when asked, orphaned, or after a disorderly end."""
+def guard_inside(outer: int, start: Callable[[], NoReturn], connection: int | None) -> int:
+    """Be the inner level: `start`, and end all of it when asked, orphaned, or after a disorderly end."""
     os.setsid()
     usual = signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
     _prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != outer:
+    if not dies_with(outer, by=signal.SIGTERM):
         return ENDED_BEFORE_START
     child = os.fork()
     if child == 0:
-        become(command, usual)
+        signal.pthread_sigmask(signal.SIG_SETMASK, usual)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        start()
+    said = listen_to(connection) if connection is not None else None
     status, asked = None, 0
-    while status is None and not asked:
+    while status is None and not asked and said is None:
         number = signal.sigwait(AWAITED)
         if number == signal.SIGCHLD:
             status = reap().get(child)
+        elif number == signal.SIGIO and connection is not None:
+            said = heard(connection)
         else:
             asked = number
+    if said == RELEASE:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        return 0
     if status is None or exit_code(status) not in ORDERLY:
         end_descendants()
-    return SIGNALLED + asked if status is None else exit_code(status)
+    return SIGNALLED + (asked or signal.SIGHUP) if status is None else exit_code(status)
 
 
-def become(command: list[str], mask: set[int | signal.Signals]) -> None:
-    """Replace this process by `command`; never returns."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def listen_to(connection: int) -> bytes | None:
+    """Be told by SIGIO of what happens on `connection` from now on; what has happened already."""
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+    return heard(connection)
+
+
+def heard(connection: int) -> bytes | None:
+    """A byte, or b"" when the other side is gone; None: nothing."""
+    try:
+        return os.read(connection, 1)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
+
+
+def become(command: list[str]) -> NoReturn:
+    """Replace this process by `command`."""
     try:
         os.execvp(command[0], command)  # noqa: S606  # no shell: that is the point
     except OSError as error:

@@ -19,27 +19,11 @@ import yaml
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.playbook import PlaybookCall
+from bsm_remediate.domain.variable_name import DEEPEST, objection_to_name, objection_to_value
 
 UNSAFE = "__ansible_unsafe"
-DEEPEST = 8
-"""Levels of lists and mappings in the whole file; Ansible's decoder gives up (and reads YAML) on very deep ones."""
 _LARGEST = 1 << 63
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _CLEANED = re.compile("[\ud800-\udfff\x00]")
-_FORBIDDEN_PREFIXES = ("ansible_", "inventory_", "_")
-RESERVED = frozenset(  # as a text, since one name a line would fill a page
-    """
-    action always any_errors_fatal args async async_val become become_exe become_flags become_method become_user block
-    bsm changed_when check_mode collections connection cycler debugger delay delegate_facts delegate_to dict diff
-    environment fact_path failed_when force_handlers gather_facts gather_timeout group_names groups handlers hosts
-    hostvars ignore_errors ignore_unreachable joiner lipsum local_action lookup loop loop_control loop_with
-    max_fail_percentage module_defaults name namespace no_log notify now omit order play_hosts playbook_dir poll port
-    post_tasks pre_tasks q query range register remote_user rescue retries role_name role_names role_path role_uuid
-    roles run_once self serial strategy tags tasks throttle timeout undef until vars vars_files vars_prompt when with_
-    """.split()  # noqa: SIM905
-)
-"""Names that Ansible itself gives a meaning to (`ansible.vars.reserved`, magic variables), and ours."""
-
 Shape = Any
 """Of our own values: `str`, `float` (any number), a list of one shape, or a mapping of our keys to shapes."""
 _PAIRS: Shape = [{"name": str, "value": str}]
@@ -84,17 +68,6 @@ def assert_inert(text: str) -> None:
     raise ValueError("the variables could be read as YAML, which would make their texts templates")
 
 
-def objection_to_name(name: str) -> str | None:
-    """Why a policy may not set a variable of this name; None when it may."""
-    if name in RESERVED:
-        return f"'{name}' has a meaning of its own in Ansible" if name != "bsm" else "'bsm' is set by bsm-remediate"
-    if name.startswith(_FORBIDDEN_PREFIXES):
-        return f"'{name}' begins with one of {', '.join(_FORBIDDEN_PREFIXES)}, which steer Ansible itself"
-    if _NAME.fullmatch(name) is None:
-        return f"'{name}' is no variable name: letters, digits and underscores, beginning with a letter"
-    return None
-
-
 def clean(text: str) -> str:
     """`text` with NUL and lone surrogates replaced; everything else is kept as it is."""
     return _CLEANED.sub("\ufffd", text)
@@ -131,10 +104,13 @@ def _rfc3339(moment: datetime) -> str:
 
 
 def _author_variables(variables: Mapping[str, Json]) -> dict[str, Json]:
-    for name in variables:
+    for name, value in variables.items():
         objection = objection_to_name(name)
         if objection is not None:
             raise ValueError(f"variable {objection}")
+        objection = objection_to_value(value)
+        if objection is not None:
+            raise ValueError(f"variable '{name}': {objection}")
     return dict(variables)
 
 

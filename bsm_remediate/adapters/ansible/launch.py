@@ -20,6 +20,7 @@ from bsm_remediate.adapters.ansible.folder import RunFolder
 from bsm_remediate.adapters.ansible.outcome import Ended, Stopped
 from bsm_remediate.adapters.ansible.project import OURS, AnsibleProject
 from bsm_remediate.adapters.ansible.redact import Redactor
+from bsm_remediate.adapters.ansible.warm import WarmServers
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Launch:
     hosts: Sequence[str]
     time_limit_s: float
     check_mode: bool = False
+    warm: WarmServers | None = None
 
     def carry_out(
         self, folder: RunFolder, account: Account, *, cancelled: Callable[[], bool], redact: Redactor
@@ -89,21 +91,29 @@ class Launch:
         config.pexpect_timeout = _POLL_S
         config.job_timeout = None
         config.env = self._environ(folder, config.env)
-        guard = [sys.executable, "-S", "-E", str(OURS / "guard.py"), str(os.getpid()), str(folder.lock), "--"]
-        config.command[:1] = [*guard, self.project.program("ansible-playbook")]
+        guard = [sys.executable, "-S", "-E", str(OURS / "guard.py"), str(os.getpid()), str(folder.lock)]
+        server = self.warm.address(self.project, lasting_environ(self.project)) if self.warm is not None else ()
+        config.command[:1] = [*guard, *server, "--", self.project.program("ansible-playbook")]
         return runner
 
     def _environ(self, folder: RunFolder, runners: Mapping[str, str]) -> dict[str, str]:
         """Ours and what ansible-runner needs; of the engine's environment, which it copies, nothing else."""
         return {
-            **self.project.environ(),
+            **lasting_environ(self.project),
             **{name: runners[name] for name in ("RUNNER_OMIT_EVENTS", "RUNNER_ONLY_FAILED_EVENTS")},
-            "ANSIBLE_CALLBACK_PLUGINS": self.project.callback_plugins(Path(get_callback_dir())),
             "ANSIBLE_LOCAL_TEMP": str(folder.path / "tmp"),
-            "ANSIBLE_RETRY_FILES_ENABLED": "False",
-            "ANSIBLE_STDOUT_CALLBACK": "awx_display",
             "AWX_ISOLATED_DATA_DIR": str(folder.artifacts),
         }
+
+
+def lasting_environ(project: AnsibleProject) -> dict[str, str]:
+    """What is the same in the environment of all runs of `project`."""
+    return {
+        **project.environ(),
+        "ANSIBLE_CALLBACK_PLUGINS": project.callback_plugins(Path(get_callback_dir())),
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+    }
 
 
 class _Stopping:
