@@ -6,14 +6,13 @@ import pytest
 from ansible.vars.reserved import get_reserved_names
 
 from bsm_remediate.adapters.ansible.inert import (
-    RESERVED,
     UNSAFE,
     assert_inert,
-    objection_to_name,
     run_variables,
     written,
 )
 from bsm_remediate.domain.event import Json
+from bsm_remediate.domain.variable_name import RESERVED, objection_to_name, objection_to_value
 from bsm_remediate.testing.local_ansible import a_call
 
 
@@ -86,3 +85,24 @@ def test_values_that_could_upset_ansibles_decoder_are_refused(value: Json) -> No
 def test_a_file_that_is_not_inert_is_noticed_before_use(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         assert_inert(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (float("nan"), "no number"),
+        ([float("-inf")], "no number"),
+        ({"a": 2**63}, "64 bits"),
+        ([{"__ansible_vault": "x"}], "two underscores"),
+        ({5: "x"}, "in quotes"),
+        ([[[[[[["x"]]]]]]], "deeper than 6"),
+    ],
+)
+def test_a_value_that_no_run_could_be_given_is_objected_to_by_name(value: object, said: str) -> None:
+    assert said in str(objection_to_value(value))
+
+
+@pytest.mark.parametrize("value", ["{{ x }}", [[[[[["x"]]]]]], {"a": [1, 2.5, None, True, -(2**63)]}])
+def test_what_a_run_can_be_given_is_not(value: Json) -> None:
+    assert objection_to_value(value) is None
+    assert_inert(written({"x": value}))
