@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-HOSTS = [f"app-{number}" for number in range(6)]
+HOSTS = [f"app-{number}" for number in range(12)]
 POLICIES = """
 currency: EUR
 services:
