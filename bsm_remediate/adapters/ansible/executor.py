@@ -180,15 +180,15 @@ class AnsibleExecutor:
 
     def _sweep(self) -> None:
         """Once per engine: drop the secrets that an engine which was killed has left in its folders."""
-        with self._guard:
+        with self._guard:  # until it is done, since the folder of a run that is just being prepared looks the same
             if self._swept:
                 return
+            for path in self._folders():
+                folder = RunFolder(path)
+                if (path / "env").exists() and not folder.is_alive():
+                    folder.drop_secrets()
+                    self._secrets.redactor_of_all().clean_files(folder.artifacts)
             self._swept = True
-        for path in self._folders():
-            folder = RunFolder(path)
-            if (path / "env").exists() and not folder.is_alive():
-                folder.drop_secrets()
-                self._secrets.redactor_of_all().clean_files(folder.artifacts)
 
     def _prune(self) -> None:
         newest_first = sorted(((_age_key(path), path) for path in self._folders()), reverse=True)

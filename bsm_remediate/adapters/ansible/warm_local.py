@@ -6,7 +6,6 @@ Python to feed it a module, that module is offered to the run's module server, w
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import selectors
@@ -14,6 +13,7 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 _channel: socket.socket | None = None
@@ -25,10 +25,9 @@ DECLINED = b"declined"
 _DIED = 137
 
 
-def install() -> None:
-    """Stand where the plugin for local connections has the module `subprocess`."""
-    plugin: Any = importlib.import_module("ansible.plugins.connection.local")
-    plugin.subprocess = _Subprocess()
+def adapt(plugins: Mapping[str, Any]) -> None:
+    """Stand where Ansible's plugin for local connections has the module `subprocess`."""
+    plugins["ansible.plugins.connection.local"].subprocess = _Subprocess()
 
 
 def use(channel: int | None) -> None:

@@ -7,40 +7,37 @@ ready. A team's own plugin of the same name is loaded, as ever, from its own fil
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.machinery
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bsm_remediate.adapters.ansible import warm_payloads
+else:
+    import warm_payloads
 
 _PLUGINS = "ansible.plugins"
 _KINDS = (
-    *("action", "become", "cache", "callback", "connection", "doc_fragments", "filter", "inventory", "lookup"),
+    *("doc_fragments", "action", "become", "cache", "callback", "connection", "filter", "inventory", "lookup"),
     *("shell", "strategy", "test", "vars"),
 )
 _CORE = (
-    *(
-        "ansible.cli.playbook",
-        "ansible.cli.scripts.ansible_connection_cli_stub",
-        "ansible.executor.interpreter_discovery",
-    ),
-    *("ansible.executor.module_common", "ansible.executor.playbook_executor", "ansible.executor.process.worker"),
-    *("ansible.executor.task_executor", "ansible.executor.task_queue_manager", "ansible.galaxy.collection"),
-    *("ansible.module_utils.connection", "ansible.modules", "ansible.playbook.handler_task_include"),
-    *(
-        "ansible.playbook.included_file",
-        "ansible.playbook.role_include",
-        "ansible.template",
-        "ansible.utils._junit_xml",
-    ),
-    *("ansible.utils.hashing", "ansible.utils.shlex", "ansible.vars.hostvars", "ansible.vars.manager"),
-    *("cmd", "getpass", "multiprocessing.popen_fork", "multiprocessing.resource_tracker", "pprint", "tomllib"),
-    *("multiprocessing.shared_memory", "multiprocessing.synchronize"),
+    *("ansible.cli.playbook", "ansible.executor.interpreter_discovery", "ansible.executor.module_common"),
+    *("ansible.executor.playbook_executor", "ansible.executor.process.worker", "ansible.executor.task_executor"),
+    *("ansible.executor.task_queue_manager", "ansible.module_utils._internal._json._profiles._module_legacy_c2m"),
+    *("ansible.module_utils._internal._json._profiles._module_legacy_m2c", "ansible.module_utils.connection"),
+    *("ansible.modules", "ansible.playbook.handler_task_include", "ansible.playbook.included_file"),
+    *("ansible.playbook.role_include", "ansible.template", "ansible.utils._junit_xml", "ansible.utils.hashing"),
+    *("ansible.utils.shlex", "ansible.vars.hostvars", "ansible.vars.manager", "cmd", "getpass"),
+    *("multiprocessing.popen_fork", "multiprocessing.resource_tracker", "multiprocessing.shared_memory"),
+    *("multiprocessing.synchronize", "pprint", "tomllib"),
 )
 
 
@@ -48,13 +45,21 @@ class Unfit(Exception):
     """This version of Ansible isn't built as expected, so that nothing can be prepared for it."""
 
 
-def preload() -> list[str]:
-    """Import Ansible, and have parsed what its plugins document; files and folders that change with an upgrade."""
+def preload(*, adapt: Callable[[Mapping[str, ModuleType]], None]) -> list[str]:
+    """Import Ansible, and have parsed what its plugins document; files and folders that change with an upgrade.
+
+    `adapt` is shown the plugins before they are set aside.
+    """
     for name in _CORE:
         importlib.import_module(name)
     loader = importlib.import_module("ansible.plugins.loader")
-    _prepare_imports(loader)
-    _Dependencies(importlib.import_module("ansible.executor.module_common")).install()
+    documents = _Documents(loader)
+    _prepare_imports(loader, documents, adapt)
+    constants = importlib.import_module("ansible.constants")
+    for folder in constants.DEFAULT_CALLBACK_PLUGIN_PATH:
+        documents.learn_file(Path(folder, f"{constants.DEFAULT_STDOUT_CALLBACK}.py"))
+    documents.install()
+    warm_payloads.install(Path(str(sys.modules["ansible"].__file__)).parent)
     watched = {path for name in ("ansible", "jinja2", "yaml") for path in _watched(sys.modules[name])}
     return sorted(watched)
 
@@ -66,8 +71,7 @@ def _watched(package: ModuleType) -> Iterator[str]:
         yield f"{place}/release.py"
 
 
-def _prepare_imports(loader: Any) -> None:
-    documents = _Documents(loader)
+def _prepare_imports(loader: Any, documents: _Documents, adapt: Callable[[Mapping[str, ModuleType]], None]) -> None:
     modules = _ReadyModules(loader)
     here = set(sys.modules)
     for kind in _KINDS:
@@ -81,12 +85,12 @@ def _prepare_imports(loader: Any) -> None:
             except Exception:  # noqa: BLE001, S112  # one whose library isn't installed
                 continue
             if kind != "doc_fragments":
-                documents.learn(module)
-    for name in sorted(sys.modules.keys() - here):
-        if name.startswith(f"{_PLUGINS}.") and name.count(".") > 2:
-            modules.set_aside(name)
+                documents.learn(getattr(module, "DOCUMENTATION", None), str(module.__file__))
+    ours = [one for one in sys.modules.keys() - here if one.startswith(f"{_PLUGINS}.") and one.count(".") > 2]
+    adapt({name: sys.modules[name] for name in ours})
+    for name in ours:
+        modules.set_aside(name)
     modules.install()
-    documents.install()
 
 
 class _ReadyModules:
@@ -145,27 +149,37 @@ class _Documents:
         self._tags = importlib.import_module("ansible._internal._datatag._tags")
         self._tagged = importlib.import_module("ansible.module_utils._internal._datatag").AnsibleTagHelper
         self._parsed: dict[object, object] = {}
+        self._fragments: dict[str, ModuleType] = {}
         self._finder: Any = importlib.import_module("ansible.utils.collection_loader._collection_finder")
 
-    def learn(self, module: ModuleType) -> None:
-        """As `PluginLoader._load_config_defs` reads it."""
-        trusted = self._tags.TrustedAsTemplate().tag(getattr(module, "DOCUMENTATION", None) or "")
-        document = self._learn(self._tags.Origin(path=module.__file__).tag(trusted))
-        if not isinstance(document, dict):
+    def learn_file(self, path: Path) -> None:
+        """What the plugin in `path` documents, if it is there."""
+        try:
+            body = ast.parse(path.read_bytes()).body
+        except (OSError, SyntaxError, ValueError):
             return
-        slugs = document.get("extends_documentation_fragment", [])
+        for one in body:
+            is_constant = isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant)
+            names = [target.id for target in getattr(one, "targets", ()) if isinstance(target, ast.Name)]
+            if is_constant and names == ["DOCUMENTATION"]:
+                self.learn(one.value.value, str(path))  # type: ignore[attr-defined]
+
+    def learn(self, text: object, path: str) -> None:
+        """Read `text` as `PluginLoader._load_config_defs` does."""
+        document = self._learn(text or "", path)
+        slugs = document.get("extends_documentation_fragment", []) if isinstance(document, dict) else []
         for slug in slugs.split(",") if isinstance(slugs, str) else slugs:
             name, _, variable = slug.strip().partition(".")
-            fragments = sys.modules.get(f"{_PLUGINS}.doc_fragments.{name}")
-            text = getattr(getattr(fragments, "ModuleDocFragment", None), variable.upper() or "DOCUMENTATION", None)
-            if text:
-                trusted = self._tags.TrustedAsTemplate().tag(text)
-                self._learn(self._tags.Origin(path=module.__file__).tag(trusted))
+            fragments = sys.modules.get(f"{_PLUGINS}.doc_fragments.{name}") or self._fragments.get(name)
+            if fragments is not None:
+                self._fragments[name] = fragments
+                place = getattr(fragments, "ModuleDocFragment", None)
+                self._learn(getattr(place, variable.upper() or "DOCUMENTATION", None) or "", path)
 
-    def _learn(self, text: Any) -> object:
-        document = self._yaml.load(text, Loader=self._reader)
+    def _learn(self, plain: object, path: str) -> object:
+        text = self._tags.Origin(path=path).tag(self._tags.TrustedAsTemplate().tag(plain))
         self._parsed[self._key(text, self._reader)] = self._yaml.load(text, Loader=self._reader)
-        return document
+        return self._yaml.load(text, Loader=self._reader)
 
     def _key(self, text: Any, reader: object) -> object:
         return (str(text), frozenset(self._tagged.tags(text)), reader) if isinstance(text, str) else None
@@ -196,55 +210,3 @@ class _Documents:
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._yaml, name)
-
-
-class _Dependencies:
-    """What modules and what they share import, found by reading their source: the same source imports the same."""
-
-    def __init__(self, module_common: Any) -> None:
-        self._place = module_common
-        self._compile = module_common._compile_module_ast  # noqa: SLF001
-        self._finder = module_common.ModuleDepFinder
-        self._known: dict[bytes, dict[tuple[str, bool], _Scanned]] = {}
-
-    def install(self) -> None:
-        root = Path(str(sys.modules["ansible"].__file__)).parent
-        for top in ("modules", "module_utils"):
-            for path in (root / top).rglob("*.py"):
-                self._learn(path, is_package=path.name == "__init__.py", root=root.parent)
-        self._place._compile_module_ast = self._tree  # noqa: SLF001
-        self._place.ModuleDepFinder = self._found
-
-    def _learn(self, path: Path, *, is_package: bool, root: Path) -> None:
-        parts = path.relative_to(root).with_suffix("").parts
-        name = ".".join(parts[:-1] if is_package else parts)
-        source = path.read_bytes()
-        found = self._finder(name, self._compile(name, source), is_package)
-        known = self._known.setdefault(source, {})
-        known[name, is_package] = _Scanned(frozenset(found.submodules), frozenset(found.optional_imports))
-
-    def _tree(self, name: str, source: str | bytes) -> object:
-        """The parsed `source`; or, where it is known what that imports, something that says so."""
-        asked = self._place.C.config.get_config_value("_MODULE_METADATA")  # only then the tree is looked at
-        known = self._known.get(bytes(source)) if isinstance(source, bytes) and not asked else None
-        return _Source(known, lambda: self._compile(name, source)) if known else self._compile(name, source)
-
-    def _found(self, name: str, tree: Any, is_pkg_init: bool = False) -> object:
-        if not isinstance(tree, _Source):
-            return self._finder(name, tree, is_pkg_init)
-        scanned = tree.known.get((name, is_pkg_init))
-        return scanned or self._finder(name, tree.parsed(), is_pkg_init)
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    known: dict[tuple[str, bool], _Scanned]
-    parsed: Callable[[], object]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scanned:
-    """What Ansible's `ModuleDepFinder` has found."""
-
-    submodules: frozenset[tuple[str, ...]]
-    optional_imports: frozenset[tuple[str, ...]]

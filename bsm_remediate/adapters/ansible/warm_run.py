@@ -28,8 +28,7 @@ class Image:
 
     def __init__(self) -> None:
         sys.argv = ["ansible-playbook"]
-        self.watch = [*warm_preload.preload(), os.path.realpath(sys.executable)]
-        warm_local.install()
+        self.watch = [*warm_preload.preload(adapt=warm_local.adapt), os.path.realpath(sys.executable)]
 
     def become(self, request: list[bytes], files: list[int]) -> NoReturn:
         channel = only_with(files[:3], keep=files[3:])
