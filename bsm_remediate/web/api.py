@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from bsm_remediate.domain.plan_document import plan_document
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.ports import Control
+from bsm_remediate.web.description import describe
 from bsm_remediate.web.gate import EVERYBODY, open_to, still_may, who_asks
 from bsm_remediate.web.live import Live
 from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
@@ -55,31 +56,18 @@ class Wish(BaseModel):
     digest: str | None = Field(default=None, description="Of the bundle that the run was planned by.")
 
 
-def create_api(live: Live, metrics: Callable[[], bytes]) -> FastAPI:
-    """The FastAPI application; webhooks are served before it, and a `Gate` stands in front of it."""
+def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str]) -> FastAPI:
+    """The FastAPI application. A `Gate` stands in front of it; the webhooks of `sources`, which it only describes, are
+    served before.
+    """
     api = FastAPI(title="bsm-remediate", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
     _answer_with_problems(api)
     _add_health(api, live)
     _add_metrics(api, metrics)
     _add_reading(api, live)
     _add_controls(api, live)
-    _describe_credentials(api)
+    describe(api, sources)
     return api
-
-
-def _describe_credentials(api: FastAPI) -> None:
-    """Tell readers of the description how a token is shown; the gate is what looks at it."""
-    describe = api.openapi
-
-    def described() -> dict[str, Any]:
-        document = describe()
-        document.setdefault("components", {})["securitySchemes"] = {
-            "token": {"type": "http", "scheme": "bearer"},
-            "password": {"type": "http", "scheme": "basic", "description": "The token as password."},
-        }
-        return document
-
-    api.openapi = described  # type: ignore[method-assign]
 
 
 def _answer_with_problems(api: FastAPI) -> None:
@@ -120,7 +108,7 @@ def _add_health(api: FastAPI, live: Live) -> None:
 
 
 def _add_metrics(api: FastAPI, metrics: Callable[[], bytes]) -> None:
-    @api.get("/metrics", openapi_extra=open_to(READ))
+    @api.get("/metrics", openapi_extra=open_to(READ), response_class=PlainTextResponse)
     def metrics_page() -> PlainTextResponse:
         return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

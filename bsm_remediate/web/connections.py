@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from bsm_remediate.errors import WrongUsage
 
@@ -100,11 +100,12 @@ class BoundedProtocol(HttpToolsProtocol):
         """Whether what was read last belonged to a whole head or a body."""
         self._unheard = 0
         """Bytes of a head or trailer that has not ended."""
+        self._answering: RequestResponseCycle | None = None
         self.idle_since = 0.0
 
     @property
     def is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        return self._answering is None or (self._answering.response_complete and not self.pipeline)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -118,6 +119,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._expect_nothing()
+        # Of several requests sent at once uvicorn tells only the last that nobody listens any more.
+        self.pipeline.clear()
+        if self._answering is not None:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -159,6 +165,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._body_comes:
             # It was answered before its end. Closed at once, the sender might never see the answer.
             self._expect_soon()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _make_room(self) -> bool:
         idle = [one for one in self.connections if isinstance(one, BoundedProtocol) and one.is_idle and one is not self]

@@ -66,6 +66,8 @@ class Gate:
             await self._api(scope, receive, send)
 
     async def _admit(self, scope: Scope, receive: Receive) -> Receive:
+        if "\0" in scope["path"]:  # no name has it, and PostgreSQL takes it in none
+            raise Refusal(404, "there is nothing of that name")
         headers = dict(scope["headers"])
         roles = self._roles_for(scope)
         if roles:

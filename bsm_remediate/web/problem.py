@@ -26,7 +26,7 @@ COME_AGAIN_S = 5
 
 
 class Refusal(Exception):
-    """A request that is answered with an error; never shown to anybody but its sender."""
+    """A request that is answered with an error; never shown to anybody but its sender. 405 is for webhooks."""
 
     def __init__(self, status: int, detail: str, *, retry_after_s: int | None = None, **facts: object) -> None:
         super().__init__(detail)
@@ -39,6 +39,8 @@ class Refusal(Exception):
         if self.status == 401:
             # SNS sends the password of its address only when it is asked for one.
             found["www-authenticate"] = 'Bearer, Basic realm="bsm-remediate"'
+        if self.status == 405:
+            found["allow"] = "POST"
         if self.retry_after_s is not None:
             found["retry-after"] = str(self.retry_after_s)
         return found

@@ -137,7 +137,7 @@ def build_app(
     """The ASGI application: webhooks first, then the API behind its gate."""
     commit = GroupCommit(live.store, committed=live.wake, unseen_s=live.unseen_s)
     intake: Intake
-    api = create_api(live, metrics_of(live, lambda: intake.counts))
+    api = create_api(live, metrics_of(live, lambda: intake.counts), sources)
     intake = Intake(
         sources=sources,
         doorkeeper=doorkeeper,

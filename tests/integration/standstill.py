@@ -44,6 +44,7 @@ class Standstill:
             Situation(at=datetime(2026, 1, 5, 9, tzinfo=UTC), alerts=())
         )
         self.store = store
+        self.is_ending = False
         self.woken = 0
         self.sources_read: list[str] = []
 
@@ -63,7 +64,7 @@ class Standstill:
         return Health(is_ready=True)
 
     def is_stopping(self) -> bool:
-        return False
+        return self.is_ending
 
 
 class Site:
