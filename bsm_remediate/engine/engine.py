@@ -45,6 +45,8 @@ _LEFT_WITHIN_S = 10.0
 """Longer than a look at a check, or the end of a playbook that is killed."""
 _SHORTEST_REST_S = 0.05
 _LONGEST_REST_S = 2.0
+_SEALS_WITHIN_S = 0.5
+"""Then the engine looks again first: in a storm it writes faster than it may spend time on sealing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -245,7 +247,7 @@ class Engine:
         self.evaluation = evaluation
         if leads:
             self._decide(evaluation)
-            self._sealer.seal()
+            self._sealer.seal(within_s=_SEALS_WITHIN_S)
         return evaluation
 
     def _decide(self, evaluation: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -36,16 +37,17 @@ class Sealer:
         self.trouble = ""
         """What people should look at; empty when all is well."""
 
-    def seal(self) -> None:
-        """Seal all that was appended; once in an hour also tell the head and drop closed months.
+    def seal(self, *, within_s: float = math.inf) -> None:
+        """Seal what was appended; once in an hour also tell the head and drop closed months.
 
-        Raises `StoreUnavailable`; what isn't sealed then is sealed by the next call.
+        After `within_s` seconds the rest is left to the next call, as it is after `StoreUnavailable`.
         """
         now = self._clock.now()
         if self._tells_at is None:
             self._begin()
             self._tells_at = now + _FIRST_AFTER
-        while (head := self._store.seal(self._keys.current, limit=_PAGE)) is not None:
+        end = self._clock.monotonic() + within_s
+        while self._clock.monotonic() <= end and (head := self._store.seal(self._keys.current, limit=_PAGE)) is not None:
             self._require_kept()
             self._known = head
         if not now < self._tells_at <= now + TELLS_EVERY:  # that far ahead only when the clock was set back
@@ -63,7 +65,7 @@ class Sealer:
         seals = self._store.seals()
         self._known = seals.head
         if seals.waiting > _MANY:
-            _log.info("journal.sealing %s entries that an earlier version wrote; it takes a while", seals.waiting)
+            _log.info("journal.sealing %s entries wait, from before; it takes a while", seals.waiting)
         if seals.head.position and self._keys.of_link(seals.head.link) is None:
             self._raise_trouble(
                 f"the journal was sealed with another key ({seals.head.link.partition(':')[0]}) than this engine's"

@@ -21,9 +21,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from bsm_remediate.adapters.sql import database
+from bsm_remediate.adapters.sql import database, journal
 from bsm_remediate.adapters.sql.backends import backend_of
 from bsm_remediate.adapters.sql.store import open_store
+from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.engine.audit import verify
 from bsm_remediate.engine.sealer import Sealer
@@ -37,6 +38,7 @@ DIES = """
 import os, signal, sys
 from datetime import UTC, datetime
 from bsm_remediate.adapters.sql.store import open_store
+from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.seal import SealKey
 
@@ -110,6 +112,43 @@ def test_a_journal_from_before_the_seal_is_sealed_by_the_first_engine(url: str) 
         (1, "old", {"n": 1}),
         (2, "old", {"n": 1}),
         (3, "old", {"n": 1}),
+    ]
+    assert verify(store, Keyring([KEY])).broken is None
+    store.close()
+
+
+def test_what_is_committed_late_is_sealed_later_even_by_sealers_at_once(postgres_url: str) -> None:
+    """Without the writers' turns that usually keep them apart: the head's row alone keeps the chain from forking."""
+    open_store(postgres_url).close()
+    engine = backend_of(postgres_url).engine()
+    late, early, one, other = (engine.connect() for _ in range(4))
+    for connection in (late, early, one, other):
+        connection.exec_driver_sql("BEGIN")
+    journal.append(late, [Event(kind="written first, committed late", at=NOW)])
+    journal.append(early, [Event(kind="written second, committed early", at=NOW)])
+    early.exec_driver_sql("COMMIT")
+    assert journal.seal(one, KEY, limit=10) is not None
+    late.exec_driver_sql("COMMIT")
+
+    def seal_too() -> None:
+        journal.seal(other, KEY, limit=10)
+        other.exec_driver_sql("COMMIT")
+
+    sealing = threading.Thread(target=seal_too)
+    sealing.start()
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    end = time.monotonic() + 10
+    while early.exec_driver_sql(waits).scalar_one() == 0 and time.monotonic() < end:
+        time.sleep(0.01)
+    one.exec_driver_sql("COMMIT")
+    sealing.join(timeout=10)
+    for connection in (late, early, one, other):
+        connection.close()
+    engine.dispose()
+    store = open_store(postgres_url)
+    assert [event.kind for event in store.events()] == [
+        "written second, committed early",
+        "written first, committed late",
     ]
     assert verify(store, Keyring([KEY])).broken is None
     store.close()

@@ -246,6 +246,26 @@ def test_a_tail_that_was_cut_with_its_traces_is_seen_by_a_mark_noted_elsewhere(
 
 
 @_SOME
+@given(_HISTORIES, st.data())
+def test_an_entry_that_was_cut_off_does_not_fit_in_again(
+    history: list[tuple[list[Event], bool]], draw: st.DataObject
+) -> None:
+    """It was sealed there once, so what shows is that the next one doesn't follow it."""
+    with journal(history) as found:
+        position = place(draw, found)
+        columns = "at, kind, subject, actor, facts, link, position"
+        ((*kept,),) = found.ask(f"SELECT {columns} FROM bsm_event WHERE sealed = ?", position)
+        ((link,),) = found.ask("SELECT coalesce(max(link), '') FROM bsm_event WHERE sealed = ?", position - 1)
+        _cut(found, position)
+        found.change("UPDATE bsm_journal SET head_position = ?, head_link = ?", position - 1, link)
+        found.store.append([Event(kind="other", at=NINE), Event(kind="another", at=NINE)])
+        found.store.seal(KEY, limit=1_000)
+        found.change("DELETE FROM bsm_event WHERE sealed = ?", position)
+        found.change(f"INSERT INTO bsm_event ({columns}, sealed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *kept, position)
+        assert found.first_bad() == position + 1
+
+
+@_SOME
 @given(_HISTORIES, st.sampled_from(["head_position = 99", "head_position = 0", "head_link = 'x'"]))
 def test_a_changed_head_is_seen(history: list[tuple[list[Event], bool]], change: str) -> None:
     with journal(history) as found:

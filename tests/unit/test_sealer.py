@@ -73,6 +73,30 @@ def test_everything_that_waits_is_sealed_at_once_however_much(store: MemoryStore
     assert (verdict.broken, verdict.reached.position, verdict.seals.waiting) == (None, 5_000, 0)
 
 
+class Slow(MemoryStore):
+    """Takes a second to seal a page."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def seal(self, key: SealKey, *, limit: int) -> Mark | None:
+        self._clock.advance(1.0)
+        return super().seal(key, limit=limit)
+
+
+def test_in_a_storm_the_rest_is_left_to_the_next_call(clock: VirtualClock) -> None:
+    store = Slow(clock)
+    store.append([Event(kind="decision.made", at=clock.now())] * 7_000)
+    sealer = Sealer(store, Keyring([KEY]), clock)
+    left = []
+    for _tick in range(3):
+        sealer.seal(within_s=0.5)
+        left.append(store.seals().waiting)
+    sealer.seal()
+    assert (left, store.seals().waiting) == ([5_000, 3_000, 1_000], 0)
+
+
 def test_what_could_not_be_sealed_is_sealed_by_the_next_call(store: MemoryStore, clock: VirtualClock) -> None:
     sealer = Sealer(store, Keyring([KEY]), clock)
     happens(store, clock, "one")
@@ -213,6 +237,18 @@ def test_what_was_tampered_with_is_not_dropped_before_somebody_looked(
     assert told.count("journal.not_as_sealed") == 1
 
 
+def test_nothing_is_dropped_behind_a_begin_that_somebody_else_moved(store: MemoryStore, clock: VirtualClock) -> None:
+    sealer = Sealer(store, Keyring([KEY]), clock, keep_months=1)
+    happens(store, clock, "one", "two")
+    sealer.seal()
+    begin = Mark(position=1, link=store.entries(after=0, limit=1)[0].link)
+    store.drop(begin, OTHER.proof(begin))
+    clock.advance(timedelta(days=90).total_seconds())
+    sealer.seal()
+    assert kinds(store) == ["two"]
+    assert "the journal's begin was moved" in sealer.trouble
+
+
 def test_entries_made_to_look_old_are_not_dropped_with_the_old_ones(store: MemoryStore, clock: VirtualClock) -> None:
     sealer = Sealer(store, Keyring([KEY]), clock, keep_months=1)
     happens(store, clock, "one", "two")
@@ -275,6 +311,17 @@ def test_an_entry_that_cannot_be_read_is_named(place: int) -> None:
     broken = verify(store, Keyring([KEY])).broken
     assert broken is not None
     assert (broken.position, broken.fault) == (place, "unreadable")
+
+
+def test_a_changed_entry_before_one_that_cannot_be_read_is_named(clock: VirtualClock) -> None:
+    store = UnreadableFrom()
+    happens(store, clock, *["one"] * 9)
+    store.seal(KEY, limit=1000)
+    store._sealed[3] = store._sealed[3]._replace(kind="changed")
+    store.place = 5
+    broken = verify(store, Keyring([KEY])).broken
+    assert broken is not None
+    assert (broken.position, broken.fault) == (4, "changed")
 
 
 def test_a_database_that_is_away_is_no_broken_journal(store: MemoryStore, clock: VirtualClock) -> None:
