@@ -47,7 +47,10 @@ class Sealer:
             self._begin()
             self._tells_at = now + _FIRST_AFTER
         end = self._clock.monotonic() + within_s
-        while self._clock.monotonic() <= end and (head := self._store.seal(self._keys.current, limit=_PAGE)) is not None:
+        while self._clock.monotonic() <= end:
+            head = self._store.seal(self._keys.current, limit=_PAGE)
+            if head is None:
+                break
             self._require_kept()
             self._known = head
         if not now < self._tells_at <= now + TELLS_EVERY:  # that far ahead only when the clock was set back
