@@ -46,13 +46,16 @@ def effective(settings: Settings, options: Options, environment: Mapping[str, st
     found.append(
         Effective(key="state_dir", value=str(settings.state_dir), origin=_state_origin(environment, written, path))
     )
+    key_from = "BSM_JOURNAL_KEY_FILE" if environment.get("BSM_JOURNAL_KEY_FILE") else path
+    key_from = key_from if settings.journal_key_is_given else "default"
+    found.append(Effective(key="journal.key_file", value=str(settings.journal_key_file), origin=key_from))
     for token in settings.tokens:
         name, role = token.identity.name, token.identity.role
         origin = "BSM_TOKEN" if name == "BSM_TOKEN" else path
         found.append(Effective(key=f"tokens.{name}", value=f"{_HIDDEN} role {role}", origin=origin))
     for section in ("ansible", "journal", "sources"):
         dumped = getattr(file, section)
-        values = dumped if section == "sources" else dumped.model_dump(exclude_defaults=True)
+        values = dumped if section == "sources" else dumped.model_dump(exclude_defaults=True, exclude={"key_file"})
         for key, value in _flat(values, section):
             found.append(Effective(key=key, value=value, origin=path))
     return found

@@ -46,6 +46,7 @@ class _Engine(Collector):
             "bsm_max_mode", "How far policies may go on this engine: 1 shadow, 2 approve, 3 auto.", health.max_mode
         )
         yield from self._business()
+        yield from self._journal()
         yield self._runs()
 
     def _business(self) -> Iterator[GaugeMetricFamily]:
@@ -61,6 +62,14 @@ class _Engine(Collector):
         )
         yield GaugeMetricFamily("bsm_alerts_firing", "Alerts that fire.", len(evaluation.situation.alerts))
         yield GaugeMetricFamily("bsm_alerts_unmapped", "Alerts that fit nothing.", len(evaluation.unmapped))
+
+    def _journal(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            seals = self._live.store.seals()
+        except StoreUnavailable:
+            return
+        yield GaugeMetricFamily("bsm_journal_position", "The last sealed entry of the journal.", seals.head.position)
+        yield GaugeMetricFamily("bsm_journal_waiting", "Entries that are written but not sealed yet.", seals.waiting)
 
     def _runs(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("bsm_runs", "Runs of the last day by state.", labels=["state"])

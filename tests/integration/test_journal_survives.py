@@ -207,6 +207,7 @@ def test_an_engine_tells_each_event_in_its_final_order_about_a_second_after_it(s
     end = time.monotonic() + 10
     while len(served.told) < 20 and time.monotonic() < end:
         time.sleep(0.05)
+    measured = requests.get(f"{served.url}/metrics", timeout=10).text
     said = served.end()
     listening.join(timeout=10)
     positions = [event["position"] for _, event in served.told]
@@ -218,4 +219,6 @@ def test_an_engine_tells_each_event_in_its_final_order_about_a_second_after_it(s
     verdict = json.loads(checked.stdout)
     assert (checked.returncode, verdict["waiting"]) == (0, 0)
     assert verdict["entries"] >= len(positions)
+    assert "\nbsm_journal_waiting 0.0\n" in measured
+    assert float(measured.partition("\nbsm_journal_position ")[2].partition("\n")[0]) >= 20
     assert f"journal.head {verdict['head']}" in said

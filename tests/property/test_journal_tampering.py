@@ -200,6 +200,7 @@ def test_whatever_is_done_to_an_entry_is_named(
         position = place(draw, found)
         done(found, position)
         assert found.first_bad() == position
+        assert len(found.store.events()) <= found.head.position + 1  # the engine reads on, whatever it finds
 
 
 @_SOME

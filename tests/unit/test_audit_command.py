@@ -200,6 +200,19 @@ def test_the_doctor_tells_how_the_journal_is_sealed(site: Site) -> None:
     assert "note its head on another" in detail
 
 
+def test_the_doctor_says_where_the_key_comes_from(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> tuple[str, str]:
+        document = json.loads(CliRunner().invoke(main, ["doctor", "--no-hosts", "-o", "json"]).stdout)
+        (one,) = (one for one in document["settings"] if one["key"] == "journal.key_file")
+        return one["value"], one["origin"]
+
+    assert told() == (str(site.key), "default")
+    (site.state.parent / "bsm-remediate.toml").write_text('[journal]\nkey_file = "of/file.key"\n')
+    assert told() == ("of/file.key", "bsm-remediate.toml")
+    monkeypatch.setenv("BSM_JOURNAL_KEY_FILE", "of/environment.key")
+    assert told() == ("of/environment.key", "BSM_JOURNAL_KEY_FILE")
+
+
 def test_the_doctor_finds_engines_with_different_keys(site: Site) -> None:
     site.happens("one")
     site.key.unlink()

@@ -16,6 +16,7 @@ from bsm_remediate.adapters.sql.values import storable
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 
+_NEVER = datetime.fromtimestamp(0, UTC)
 _APPEND = text("INSERT INTO bsm_event (at, kind, subject, actor, facts) VALUES (:at, :kind, :subject, :actor, :facts)")
 _EVENTS = text(
     "SELECT sealed, at, kind, subject, actor, facts FROM bsm_event WHERE sealed > :after ORDER BY sealed LIMIT :limit"
@@ -71,17 +72,16 @@ def events(connection: Connection, *, after: int, subject: str | None, limit: in
     if subject is not None:
         parameters["subject"] = subject
     rows = connection.execute(_EVENTS if subject is None else _EVENTS_ABOUT, parameters)
-    return [
-        Event(
-            position=position,
-            at=datetime.fromtimestamp(at, UTC),
-            kind=kind,
-            subject=about,
-            actor=actor,
-            facts=orjson.loads(facts),
-        )
-        for position, at, kind, about, actor, facts in rows
-    ]
+    return [_event(*row) for row in rows]
+
+
+def _event(position: int, at: float, kind: str, subject: str, actor: str, facts: str) -> Event:
+    """What somebody has made unreadable is told as that: the engine works on, and the audit names it."""
+    try:
+        when, read = datetime.fromtimestamp(at, UTC), orjson.loads(facts)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return Event(position=position, at=_NEVER, kind="journal.unreadable", subject=str(subject))
+    return Event(position=position, at=when, kind=kind, subject=subject, actor=actor, facts=read)
 
 
 def is_waiting(connection: Connection) -> bool:
