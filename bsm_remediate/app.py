@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.ping import Pinged
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
+    from bsm_remediate.adapters.ansible.warm import WarmServers
     from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
@@ -283,7 +284,9 @@ class Installation:
             state=self.prepare_state_dir(),
             clock=clock,
             secrets=[token.secret.reveal() for token in self.settings.tokens],
+            warm=self.warm_servers(),
         )
+        executor.warm_up()
         return Engine(
             evaluator=Evaluator(bundle),
             store=store,
@@ -297,6 +300,12 @@ class Installation:
             reload=self._reloaded,
             options=options,
         )
+
+    def warm_servers(self) -> WarmServers | None:
+        """What runs are left to, where the settings say so; nothing is started yet."""
+        from bsm_remediate.adapters.ansible.warm import WarmServers
+
+        return WarmServers(self.prepare_state_dir()) if self.settings.ansible.executor == "warm" else None
 
     def journal_keys(self, *, make: bool = False) -> Keyring:
         """The keys of the journal's seal; with `make` one is made where none was given and none is there yet.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -89,6 +89,8 @@ class ProfileSection(ProjectSection):
 
 
 class AnsibleSection(ProjectSection):
+    executor: Literal["cold", "warm"] = "cold"
+    """Whether each run starts Ansible anew, or is forked from a server that has it imported."""
     profiles: dict[str, ProfileSection] = Field(default_factory=dict)
     """By team."""
 

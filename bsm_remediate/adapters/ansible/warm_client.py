@@ -9,6 +9,7 @@ Standard library only, and of that what starts fastest.
 # (pathlib would double the time that this takes to start)
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import _socket
 import os
 import sys
@@ -58,12 +59,13 @@ def leave_to(
 
 
 def request(command: list[str]) -> list[bytes]:
-    """What a run is made of besides its files: folder, umask, command line, environment."""
+    """What a run is made of besides its files: folder, umask, signals that it ignores, command line, environment."""
     umask = os.umask(0o077)
     os.umask(umask)
     words = [os.fsencode(word) for word in command]
     environ = [name + b"=" + value for name, value in os.environb.items()]
-    return [os.fsencode(os.getcwd()), b"%o" % umask, b"%d" % len(words), *words, *environ]
+    ignored = [b"%d" % number for number in range(1, 32) if _signal.getsignal(number) == _signal.SIG_IGN]
+    return [os.fsencode(os.getcwd()), b"%o" % umask, b" ".join(ignored), b"%d" % len(words), *words, *environ]
 
 
 def greeted(folder: str, name: str) -> _socket.socket | None:

@@ -10,6 +10,7 @@ import os
 import re
 import selectors
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -98,7 +99,9 @@ class _Module:
         os.umask(umask)
         environ = {**os.environ, **self._environment}
         folder = os.fsencode(self._options.get("cwd") or os.getcwd())  # noqa: PTH109
-        words = [folder, b"%o" % umask, b"0", *(os.fsencode(f"{name}={value}") for name, value in environ.items())]
+        ignored = b" ".join(b"%d" % one for one in range(1, 32) if signal.getsignal(one) == signal.SIG_IGN)
+        pairs = [os.fsencode(f"{name}={value}") for name, value in environ.items()]
+        words = [folder, b"%o" % umask, ignored, b"0", *pairs]
         content = os.memfd_create("module")
         with os.fdopen(content, "wb", closefd=False) as file:
             file.write(program)

@@ -141,6 +141,7 @@ class _Modules:
         os.close(closed)
         warm_run.only_with([nothing, *printed], keep=[])
         warm_run.adopt(request)
+        os.environ["PWD"] = str(Path.cwd())  # as the shell does that starts interpreters elsewhere
         sys.path.insert(0, "")
         main = sys.modules["__main__"] = types.ModuleType("__main__")
         code: object = 1

@@ -58,7 +58,16 @@ class _Dependencies:
             for path in (root / top).rglob("*.py"):
                 self._learn(path, is_package=path.name == "__init__.py", root=root.parent)
         self._place._compile_module_ast = self._tree  # noqa: SLF001
-        self._place.ModuleDepFinder = self._found
+        usual = self._finder.__init__
+
+        def found(finder: Any, name: str, tree: Any, is_pkg_init: bool = False) -> None:
+            scanned = tree.known.get((name, is_pkg_init)) if isinstance(tree, _Source) else None
+            if scanned is None:
+                usual(finder, name, tree.parsed() if isinstance(tree, _Source) else tree, is_pkg_init)
+            else:
+                finder.submodules, finder.optional_imports = set(scanned.submodules), set(scanned.optional_imports)
+
+        self._finder.__init__ = found
 
     def _learn(self, path: Path, *, is_package: bool, root: Path) -> None:
         parts = path.relative_to(root).with_suffix("").parts
@@ -73,12 +82,6 @@ class _Dependencies:
         asked = self._place.C.config.get_config_value("_MODULE_METADATA")  # only then the tree is looked at
         known = self._known.get(bytes(source)) if isinstance(source, bytes) and not asked else None
         return _Source(known, lambda: self._compile(name, source)) if known else self._compile(name, source)
-
-    def _found(self, name: str, tree: Any, is_pkg_init: bool = False) -> object:
-        if not isinstance(tree, _Source):
-            return self._finder(name, tree, is_pkg_init)
-        scanned = tree.known.get((name, is_pkg_init))
-        return scanned or self._finder(name, tree.parsed(), is_pkg_init)
 
 
 @dataclass(frozen=True, slots=True)

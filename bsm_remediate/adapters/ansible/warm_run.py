@@ -70,8 +70,8 @@ def only_with(streams: list[int], *, keep: list[int]) -> list[int]:
 
 
 def adopt(request: list[bytes]) -> list[str]:
-    """Take over folder, umask and environment; returns the command line."""
-    folder, umask, count, *rest = request
+    """Take over folder, umask, ignored signals and environment; returns the command line."""
+    folder, umask, ignored, count, *rest = request
     words, pairs = rest[: int(count)], rest[int(count) :]
     os.chdir(folder)
     os.umask(int(umask, 8))
@@ -81,6 +81,8 @@ def adopt(request: list[bytes]) -> list[str]:
         os.environb[name] = value
     time.tzset()
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ignored.split():
+        signal.signal(int(number), signal.SIG_IGN)
     return [os.fsdecode(word) for word in words]
 
 
