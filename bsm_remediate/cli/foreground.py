@@ -40,9 +40,11 @@ def carry_out(installation: Installation, bundle: Bundle, alerts: Sequence[Alert
         journal = _Journal(store)
         try:
             while True:
+                was_busy = engine.is_busy()
                 evaluation = engine.tick()
                 journal.tell()
-                if not engine.is_busy() and not _has_more(evaluation, options):
+                # A run that ended during the tick may have left something that only the next one sees.
+                if not was_busy and not engine.is_busy() and not _has_more(evaluation, options):
                     break
                 engine.wait(_TICK_S)
         except KeyboardInterrupt:

@@ -186,7 +186,9 @@ class Engine:
         return self.evaluation.situation.doubt if self.evaluation is not None else ""
 
     def is_busy(self) -> bool:
-        return bool(self._under_way.runs())
+        """Whether runs are under way, or are about to be taken up again."""
+        known = self.evaluation.situation.runs if self.evaluation is not None else ()
+        return bool(self._under_way.runs()) or any(run.state.holds_locks for run in known)
 
     def run_until_stopped(self, *, every_s: float = 1.0) -> None:
         """Tick on every wake-up, and each `every_s` for what makes no noise (time, other processes)."""

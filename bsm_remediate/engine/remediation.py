@@ -112,8 +112,8 @@ class Remediation:
         """
         if run.state is not RunState.RUNNING or run.end is not None:
             return
-        self._clock.wait(self._remains_s)
         if run.once:
+            self._clock.wait(self._remains_s)  # its locks are free then; a repetition waits for what is left by itself
             outcome = "the engine died in its middle and it may not be repeated; a person must look"
             self._journal.over(run, RunState.OUTCOME_UNKNOWN, RunEnd.ENGINE_DIED, outcome)
         else:
