@@ -14,6 +14,7 @@ from types import FrameType
 
 import uvicorn
 
+from bsm_remediate.adapters.service_manager import READY, STOPPING, tell
 from bsm_remediate.adapters.webhooks.terms import Terms
 from bsm_remediate.app import Installation, now
 from bsm_remediate.domain.bundle import Bundle
@@ -122,6 +123,7 @@ class _Server(BoundedServer):
         self._live = live
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        tell(STOPPING)
         self._live.stop()
         super().handle_exit(sig, frame)
 
@@ -184,6 +186,7 @@ def serve(
         _reload_on_hangup(live)
         collect_garbage_rarely()
         scheme = "https" if tls is not None else "http"
+        tell(READY)
         announce(f"{scheme}://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}")
         with _signals_end_the_server_only():
             _Server(_config(app), tls_context, live).run(sockets=[listener])

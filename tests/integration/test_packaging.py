@@ -77,6 +77,10 @@ class Service:
         environment = dict(line.split("=", 1) for line in values("Environment"))
         environment = {name: text.replace("%d", str(credentials)) for name, text in environment.items()}
         environment |= {"STATE_DIRECTORY": str(state), "HOME": str(state), "PATH": os.environ["PATH"]}
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(str(folder / "notify"))
+        self.manager.settimeout(20)
+        environment["NOTIFY_SOCKET"] = str(folder / "notify")
         command = values("ExecStart")[0].replace("/opt/bsm-remediate/bin", str(HERE))
         self.process = subprocess.Popen(
             command.replace("/etc/bsm-remediate", str(self.etc)).split(), cwd=self.etc, env=environment
@@ -102,6 +106,15 @@ def service(tmp_path: Path) -> Iterator[Service]:
     yield started
     started.process.kill()
     started.process.wait(timeout=10)
+    started.manager.close()
+
+
+def test_the_service_says_when_it_is_ready_and_when_it_ends(service: Service) -> None:
+    assert values("Type") == ["notify"]
+    assert service.manager.recv(100) == b"READY=1"
+    assert service.status("/healthz") == 200
+    service.process.send_signal(signal.SIGTERM)
+    assert service.manager.recv(100) == b"STOPPING=1"
 
 
 def test_the_command_of_the_unit_serves_with_its_credentials_and_its_state(service: Service) -> None:

@@ -111,22 +111,25 @@ class History:
         self.number += 1
         life = Life(f"engine-{self.number}")
         clock = MortalClock(self.clock, life)
-        lease = SimulatedLease(life.name, self._dead, lambda name: self.dead_since.pop(name, None))
+        lease = SimulatedLease(life.name, self._dead, self._forget)
         store = MortalStore(self.store, life)
         engine = Engine(
             evaluator=Evaluator(self.bundle),
-            store=store,  # type: ignore[arg-type] # it passes everything on
+            store=store,
             executor=MortalExecutor(self.executor, life, began=self._began, ended=self._ended),
             prober=self.prober,
             clock=clock,
             workflows=self.workflows.of(life, clock),
             lease=lease,
-            sealer=Sealer(store, KEYS, clock),  # type: ignore[arg-type]
+            sealer=Sealer(store, KEYS, clock),
             spawn=clock.spawn,
         )
         self.engines[life.name] = (engine, life, lease)
         self._elect()
         self._alive(life, engine.recover)
+
+    def _forget(self, name: str) -> None:
+        self.dead_since.pop(name, None)
 
     def _dead(self) -> list[str]:
         late = self.clock.now() - timedelta(seconds=DEAD_AFTER_S)
