@@ -491,6 +491,18 @@ def test_a_module_server_that_dies_is_not_missed(tmp_path: Path, own_servers: Wa
     assert ended(pid)
 
 
+def test_modules_start_as_usual_while_their_server_hangs(tmp_path: Path, own_servers: WarmServers) -> None:
+    local = LocalAnsible(tmp_path / "project", warm=own_servers)
+    local.executor()
+    [pid] = servers_of(own_servers)
+    [modules] = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    os.kill(modules, signal.SIGSTOP)
+    above = parents(local)
+    os.kill(modules, signal.SIGCONT)
+    assert "warm_server.py" in above
+    assert "ansible-modules" not in above
+
+
 def test_the_settings_turn_it_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BSM_STATE_DIR", str(tmp_path / "state"))
     for text, expected in (

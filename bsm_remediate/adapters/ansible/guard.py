@@ -1,6 +1,6 @@
 """Run a command so that nothing of it outlives the engine or its cancellation.
 
-    python -S -E guard.py ENGINE_PID LOCK_FILE [WARM_FOLDER SERVER] -- command …
+    python -S -E start_guard.py ENGINE_PID LOCK_FILE [WARM_FOLDER SERVER] -- command …
 
 Ansible's workers make sessions of their own, so killing the process group that ansible-runner knows leaves them alive.
 Two levels see to it: the *outer* one is what ansible-runner started, and dies with the engine's thread; the *inner* one
@@ -21,7 +21,6 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]
 import fcntl
 import os
-import sys
 import time
 from _ctypes import call_function, dlopen, dlsym
 
@@ -214,7 +213,3 @@ def reap() -> dict[int, int]:
     except ChildProcessError:
         pass
     return ended
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))

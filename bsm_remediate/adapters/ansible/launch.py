@@ -91,7 +91,7 @@ class Launch:
         config.pexpect_timeout = _POLL_S
         config.job_timeout = None
         config.env = self._environ(folder, config.env)
-        guard = [sys.executable, "-S", "-E", str(OURS / "guard.py"), str(os.getpid()), str(folder.lock)]
+        guard = [sys.executable, "-S", "-E", str(OURS / "start_guard.py"), str(os.getpid()), str(folder.lock)]
         server = self.warm.address(self.project, lasting_environ(self.project)) if self.warm is not None else ()
         config.command[:1] = [*guard, *server, "--", self.project.program("ansible-playbook")]
         return runner

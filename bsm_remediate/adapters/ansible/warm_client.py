@@ -36,17 +36,14 @@ def leave_to(
     run = greeted(folder, f"{server}.{RUN}")
     if run is None:
         otherwise(command)
-    modules = greeted(folder, f"{server}.{MODULES}")
-    channel: list[int] = []
-    if modules is not None:
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-        if sent(modules, [b""], [lock, theirs.fileno()]):
-            channel = [ours.fileno()]
-        theirs.close()
-    if not sent(run, request(command), [0, 1, 2, lock, *channel]):
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    if not sent(run, request(command), [0, 1, 2, lock, ours.fileno()]):
         otherwise(command)
-    for number in channel:
-        os.close(number)
+    ours.close()
+    modules = greeted(folder, f"{server}.{MODULES}")  # while the run is on its way; without it, that finds nobody there
+    if modules is not None and not sent(modules, [b""], [lock, theirs.fileno()]):
+        modules = None
+    theirs.close()
     run.settimeout(None)
     try:
         answer = run.recv(1)

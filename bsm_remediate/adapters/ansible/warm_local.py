@@ -22,7 +22,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 STEERING = re.compile(r"PYTHON.*|LD_.*|LC_.*|LANG(UAGE)?|TZ.*|MALLOC_.*|GLIBC_.*|OPENSSL_.*|GCONV_.*")
 """Variables that an interpreter or its libraries heed only when they start."""
 _AFTER = " && sleep 0"
-DECLINED = b"declined"
+TAKEN, DECLINED = b"+", b"declined"
+"""Said before anything of a module is started; said when it was not."""
 _DIED = 137
 
 
@@ -117,9 +118,9 @@ class _Module:
             for number in theirs:
                 os.close(number)
         out, err, status = _read_all([read for read, _ in pipes])
-        if status.startswith(DECLINED):
+        if not status.startswith(TAKEN) or DECLINED in status:
             return None
-        self.returncode = int(status) if status else _DIED
+        self.returncode = int(status.removeprefix(TAKEN) or _DIED)
         return out, err
 
 

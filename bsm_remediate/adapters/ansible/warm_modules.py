@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import contextlib
 import importlib
 import io
 import os
+import re
 import select
 import signal
 import socket
@@ -33,6 +33,8 @@ _IMPORTED = (
     *("ansible.module_utils._internal._json._profiles._module_legacy_c2m", "runpy", "shutil", "tempfile"),
     "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
 )
+_PACKED = re.compile(rb"^zip_data='([A-Za-z0-9+/=]+)',$", re.MULTILINE)
+"""Among the arguments in AnsiballZ's program, each of which has a line of its own."""
 _GENERATED = {"ansible/__init__.py", "ansible/module_utils/__init__.py", "ansible/modules/__init__.py"}
 """Written for the occasion: they only make packages of what is beside them."""
 
@@ -70,14 +72,13 @@ class Image:
     def is_own(self, program: bytes) -> bool:
         """Whether all that a module brings along is what is installed, which this process has imported."""
         try:
-            call = ast.parse(program).body[-1].body[-1].value  # type: ignore[attr-defined]
-            packed = next(word.value.value for word in call.keywords if word.arg == "zip_data")
+            [packed] = _PACKED.findall(program)
             with zipfile.ZipFile(io.BytesIO(base64.b64decode(packed))) as archive:
                 return all(
                     one.filename in _GENERATED or self._installed.get(one.filename) == (one.file_size, one.CRC)
                     for one in archive.infolist()
                 )
-        except (SyntaxError, ValueError, AttributeError, IndexError, StopIteration, zipfile.BadZipFile):
+        except (ValueError, zipfile.BadZipFile):
             return False
 
 
@@ -111,12 +112,18 @@ class _Modules:
                     message, files, _, _ = socket.recv_fds(self._channel, _LARGEST, 8, socket.MSG_CMSG_CLOEXEC)
                     if not files:
                         return
-                    heard.register(self._start(message, files), 0)  # tells when nobody waits for it any more
+                    self._start(heard, message, files)
                 else:
                     self._abandon(heard, number)
 
-    def _start(self, message: bytes, files: list[int]) -> int:
+    def _start(self, heard: select.poll, message: bytes, files: list[int]) -> None:
         *theirs, answer = files
+        try:
+            os.write(answer, warm_local.TAKEN)
+        except BrokenPipeError:  # its worker is gone
+            for number in files:
+                os.close(number)
+            return
         pid = os.fork()
         if pid == 0:
             signal.set_wakeup_fd(-1)
@@ -125,7 +132,7 @@ class _Modules:
         for number in theirs:
             os.close(number)
         self._answers[pid] = answer
-        return answer
+        heard.register(answer, 0)  # tells when nobody waits for it any more
 
     def _execute(self, request: list[bytes], theirs: list[int], answer: int) -> NoReturn:
         """Be the module, as if a fresh interpreter had read it from its standard input."""

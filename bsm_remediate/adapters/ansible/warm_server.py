@@ -34,6 +34,8 @@ else:
 _PATIENCE_S = 10.0
 """How long a client may take to say what it wants."""
 _MOST_FILES = 8
+_RARELY = (20_000, 20, 20)
+"""When a fork looks for garbage: a run's first hundredths of a second make none that is worth it."""
 
 
 class Image(Protocol):
@@ -98,6 +100,7 @@ def serve(listener: socket.socket, image: Image, *, control: int, partner: int =
         raise RuntimeError("a thread was started by an import: a fork could find its locks held")
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_RARELY)
     woken = _woken_by_children()
     guards: set[int] = set()
     wanted = [woken, control, listener.fileno()]
