@@ -273,6 +273,7 @@ class Installation:
         self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
     ) -> Engine:
         from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
+        from bsm_remediate.adapters.pause_file import PauseFile
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.sealer import Sealer
@@ -298,6 +299,7 @@ class Installation:
             sources=self.alert_sources(),
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
+            brake=PauseFile(self.settings.state_dir),
             options=options,
         )
 

@@ -20,7 +20,7 @@ from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.service_map import Component
-from bsm_remediate.domain.situation import Hold, Pause
+from bsm_remediate.domain.situation import Hold, MaintenanceWindow, Pause
 from bsm_remediate.domain.verification import Observation
 from bsm_remediate.domain.work_order import WorkOrder
 
@@ -118,6 +118,11 @@ class AlertLog(Protocol):
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         """Last delivery of every alert that isn't over, where that is later than the change that counts."""
 
+    def past_onsets(self, since: datetime) -> Mapping[AlertKey, Sequence[datetime]]:
+        """The starts, received since then, that are over: of alerts that have ended or have begun anew. The oldest
+        first. It reads every change: ask it rarely.
+        """
+
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         """The alerts, resolved ones too, that were delivered at `moment` or later."""
 
@@ -188,12 +193,18 @@ class Control:
 
     id: int | None = None
     verb: str
-    """approve, reject, cancel, pause, resume, hold, release, adopt, goal, resolve, reload."""
+    """approve, reject, check, cancel, pause, resume, hold, release, adopt, goal, maintain, end_maintenance, resolve or
+    reload.
+    """
     target: str = ""
     reason: str = ""
     who: str
     asked_at: datetime
     until: datetime | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    """What the verb needs beside that: `scope` and `cancel_running` of a pause, `from` and `calendar` of maintenance,
+    `digest` of an approval.
+    """
     answer: str | None = None
     """What the engine made of it; None while it waits."""
     done: bool | None = None
@@ -209,6 +220,8 @@ class Standing:
     pauses: tuple[Pause, ...] = ()
     released: Mapping[NodeId, datetime] = field(default_factory=dict)
     adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    closed: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     policy_active_since: Mapping[PolicyId, datetime] = field(default_factory=dict)
     cancelling: tuple[RunId, ...] = ()
     """Runs that a person has asked to stop, for whichever replica carries each out."""

@@ -202,7 +202,8 @@ def _built(
         draft=draft, inventory=inventory, check_hosts=scrutinise and inventory is not None, tiers=tiers
     )
     service_map = map_reader.read()
-    groups = {**map_reader.members, **_pools(draft, service_map)}
+    groups = {name: tuple(members) for name, members in {**map_reader.members, **_pools(draft, service_map)}.items()}
+    _know_freezes(draft, settings)
     reader = PolicyReader(
         draft=draft,
         defaults=defaults,
@@ -229,6 +230,7 @@ def _built(
         calendars=calendars,
         teams=teams,
         settings=settings_of(settings),
+        sets=groups,
     )
     return Loaded(bundle=bundle, findings=found)
 
@@ -237,6 +239,11 @@ def _section(draft: Draft, name: str, model: type[Model]) -> Model:
     entry = draft.single.get(name)
     found = draft.validated(model, entry) if entry is not None and entry.value is not None else None
     return found if found is not None else model()
+
+
+def _know_freezes(draft: Draft, settings: SettingsSection) -> None:
+    for number, calendar in enumerate(settings.freeze):
+        draft.known(draft.single["settings"].place("freeze", number), calendar, draft.names("calendars"), "calendar")
 
 
 def _currency(draft: Draft, settings: SettingsSection) -> str:

@@ -103,6 +103,8 @@ class PolicyReader:
             guard=guard,
             scope=Scope(section.scope),
             unchecked=section.unchecked,
+            learn=next((one for one in (section.learn, self.defaults.learn) if one is not None), True),
+            holds_in_freeze=(section.freeze or self.defaults.freeze) == "hold",
             max_age=section.max_age if section.max_age is not None else timedelta(hours=1),
             resolve_within=section.resolve_within if section.resolve_within is not None else timedelta(minutes=10),
             place=_place(entry),
@@ -167,6 +169,9 @@ class PolicyReader:
                 hint = self.draft.nearest(host, self.inventory.addresses)
                 message = f"host '{host}' is not in the inventory"
                 self.draft.add(entry.place(*path, "hosts", place).error("unknown-host", message, hint))
+            if host != "self" and self.inventory is not None and host in self.inventory.groups:
+                message = f"'{host}' is a group of the inventory; a limit would mean all of it"
+                self.draft.add(entry.place(*path, "hosts", place).error("host-is-group", message, "name its hosts"))
         rollback = None
         if section.rollback is not None:
             self._check_playbook(section.rollback.playbook, entry, (*path, "rollback", "playbook"))
@@ -204,12 +209,10 @@ class PolicyReader:
         written = Path(name)
         if written.is_absolute() or {"..", ""} & {*written.parts, name} or name.startswith("-") or "\0" in name:
             self.draft.add(place.error("bad-playbook", f"{name!r} must be a file inside the playbooks folder"))
-        elif self.playbooks is not None:
-            file = self.playbooks / written
-            if not file.is_file() or not file.resolve().is_relative_to(self.playbooks.resolve()):
-                there = [one.name for one in self.playbooks.glob("*.yml")] if self.playbooks.is_dir() else []
-                message = f"there is no playbook '{name}' in {self.playbooks}"
-                self.draft.add(place.error("missing-playbook", message, self.draft.nearest(name, there)))
+        elif self.playbooks is not None and not _is_file_in(self.playbooks, written):
+            there = [one.name for one in self.playbooks.glob("*.yml")] if self.playbooks.is_dir() else []
+            message = f"there is no playbook '{name}' in {self.playbooks}"
+            self.draft.add(place.error("missing-playbook", message, self.draft.nearest(name, there)))
 
     def _checks(self, sections: Sequence[CheckSection], entry: Entry, *, written: bool) -> tuple[Check, ...]:
         where = self._where(entry, written=written)
@@ -276,6 +279,7 @@ class PolicyReader:
             ),
             approve_above=own.approve_above if own.approve_above is not None else usual.approve_above,
             approvers=tuple(own.approvers or usual.approvers),
+            canary=own.canary if own.canary is not None else usual.canary,
         )
 
     def _share_or_number(self, written: str | None, entry: Entry) -> str | None:
@@ -299,6 +303,13 @@ class PolicyReader:
                 message = f"'{policy.id}' and '{other.id}' match the same with the same precedence"
                 hint = f"give one a higher precedence; the other is at {other.place}"
                 self.draft.add(entry.place(of_key=True).error("tie", message, hint))
+
+
+def _is_file_in(folder: Path, name: Path) -> bool:
+    try:
+        return (folder / name).is_file() and (folder / name).resolve().is_relative_to(folder.resolve())
+    except OSError:  # a name of more than 255 bytes, a folder that may not be read
+        return False
 
 
 def _mode(name: str | None) -> Mode:

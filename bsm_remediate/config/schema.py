@@ -30,17 +30,11 @@ LATER: dict[str, str] = {
     "metric": "metric policies",
     "rebalance": "rebalancing",
     "promql": "checks by PromQL",
-    "breaker": "breakers",
-    "canary": "canaries",
-    "freeze": "change freezes",
-    "learn": "learning",
-    "approval": "escalation of approvals",
     "sources": "sources that are read",
 }
 """Keys of the design that come with later versions: a clear refusal instead of silence."""
 LATER_WITHIN: dict[tuple[str, str], str] = {
     ("verify", "playbook"): "checks by playbook",
-    ("storm", "set"): "storm brakes by component set",
 }
 """The same for keys that mean this only within that key."""
 
@@ -223,6 +217,9 @@ class GuardSection(_Section):
     max_unavailable: Text | None = Field(default=None, description="Number or share of siblings worked on at once.")
     approve_above: float | None = Field(default=None, ge=0, description="Approval when the run itself could lose more.")
     approvers: list[Text] = Field(default_factory=list, description="Teams that may approve.")
+    canary: int | None = Field(
+        default=None, ge=1, description="Of a set, so many first; then twice as many, and so on."
+    )
 
 
 class PolicySection(_Section):
@@ -246,6 +243,10 @@ class PolicySection(_Section):
     guard: GuardSection | None = Field(default=None, description="Its limits.")
     scope: Literal["component", "host"] = Field(default="component", description="`host`: once per host, restores all.")
     unchecked: bool = Field(default=False, description="May act on its own without a check of its own.")
+    learn: bool | None = Field(default=None, description="Past runs correct what it expects (default true).")
+    freeze: Literal["hold", "ignore"] | None = Field(
+        default=None, description="`hold`: not during a change freeze (default ignore: restorations go on)."
+    )
     max_age: Duration | None = Field(default=None, description="Older signals wait for a person (default 1h).")
     resolve_within: Duration | None = Field(default=None, description="Time for its alert to end (default 10m).")
 
@@ -256,12 +257,15 @@ class DefaultsSection(_Section):
     mode: ModeName | None = Field(default=None, description="As in a policy.")
     guard: GuardSection | None = Field(default=None, description="As in a policy.")
     verify: list[CheckSection] | None = Field(default=None, description="As in a policy.")
+    learn: bool | None = Field(default=None, description="As in a policy.")
+    freeze: Literal["hold", "ignore"] | None = Field(default=None, description="As in a policy.")
 
 
 class StormSection(_Section):
     """When too much begins to signal at once, people approve."""
 
     all: Share = Field(default=0.30, description="Share of all components.")
+    set: Share = Field(default=0.50, description="Share of the members of one set or pool, for these.")
     at_least: int = Field(default=3, ge=1, description="And at least so many.")
     within: SomeTime | None = Field(default=None, description="Within so long (default 5m).")
 
@@ -297,6 +301,10 @@ class SettingsSection(_Section):
     )
     guard: EngineGuardSection = Field(default_factory=EngineGuardSection, description="Engine-wide limits.")
     watchdog: WatchdogSection | None = Field(default=None, description="The heartbeat of monitoring.")
+    freeze: list[Id] = Field(default_factory=list, description="Calendars of change freezes.")
+    approval: SomeTime | None = Field(
+        default=None, description="An approval that nobody answers for so long is escalated (default 10m)."
+    )
     person: SomeTime | None = Field(
         default=None, description="What handing over to a person costs: a further alternative is tried if that is less."
     )

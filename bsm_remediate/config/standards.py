@@ -15,7 +15,7 @@ def settings_of(section: SettingsSection) -> Settings:
     written = section.guard.storm
     if isinstance(written, StormSection):
         within = written.within if written.within is not None else StormLimit().within
-        storm = StormLimit(share=written.all, at_least=written.at_least, within=within)
+        storm = StormLimit(share=written.all, set_share=written.set, at_least=written.at_least, within=within)
     else:
         storm = StormLimit() if written is None else StormLimit(share=written, at_least=StormSection().at_least)
     max_runs = section.guard.max_runs
@@ -30,6 +30,8 @@ def settings_of(section: SettingsSection) -> Settings:
         max_runs=Rate(count=max_runs[0], window=max_runs[1]) if max_runs is not None else None,
         storm=storm,
         watchdog=_watchdog(section.watchdog),
+        freeze=tuple(section.freeze),
+        approval=section.approval if section.approval is not None else usual.approval,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.calendar import Calendar
-from bsm_remediate.domain.ids import Digest, PolicyId
+from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
 from bsm_remediate.domain.policy import Policy, Rate
 from bsm_remediate.domain.service_map import ServiceMap
 
@@ -52,9 +52,12 @@ class Team:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StormLimit:
-    """More than `share` of all components (and at least `at_least`) beginning to signal within `within` is a storm."""
+    """More than `share` of all components (and at least `at_least`) beginning to signal within `within` is a storm; the
+    same with `set_share` of the members of one set or pool, for these.
+    """
 
     share: float = 0.30
+    set_share: float = 0.50
     at_least: int = 10
     within: timedelta = timedelta(minutes=5)
 
@@ -84,6 +87,10 @@ class Settings:
     """Engine-wide, `guard: {max_runs: 20/1h}`."""
     storm: StormLimit = StormLimit()
     watchdog: Watchdog | None = None
+    freeze: tuple[str, ...] = ()
+    """Calendars of change freezes."""
+    approval: timedelta = timedelta(minutes=10)
+    """An approval that nobody answers for so long is escalated."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,6 +107,8 @@ class Bundle:
     calendars: Mapping[str, Calendar]
     teams: Mapping[str, Team]
     settings: Settings
+    sets: Mapping[str, tuple[NodeId, ...]] = field(default_factory=dict)
+    """Component sets and pools: their members."""
 
     def playbooks(self) -> frozenset[str]:
         """Names of all playbooks that policies may run, rollbacks too."""

@@ -8,9 +8,11 @@ from datetime import datetime
 from functools import cached_property
 
 from bsm_remediate.domain.alert import AlertKey
+from bsm_remediate.domain.breaker_state import Breaker, open_breakers
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.episode import Episode
+from bsm_remediate.domain.experience import ExperienceKey
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
@@ -19,7 +21,7 @@ from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.signal import Signal, Statement
-from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.situation import MaintenanceWindow, Situation
 from bsm_remediate.domain.state import AT_BEST, AT_WORST, Level, State
 
 
@@ -35,6 +37,10 @@ class Scene:
     episodes: Mapping[tuple[NodeId, PolicyId], Episode]
     storm: str
     """What the storm brake saw, for people; empty while there is no storm."""
+    storms: Mapping[str, str]
+    """The same by set or pool."""
+    maintenance: Mapping[NodeId, MaintenanceWindow]
+    """What is in maintenance, by which window."""
     disturbed: frozenset[NodeId]
     """Components that unfinished runs keep busy."""
     runs_of: Mapping[NodeId, Run]
@@ -43,6 +49,26 @@ class Scene:
     @property
     def now(self) -> datetime:
         return self.situation.at
+
+    @cached_property
+    def breakers(self) -> Mapping[PolicyId, Breaker]:
+        """The open ones."""
+        return open_breakers(self.situation.runs, self.now, self.situation.closed)
+
+    @cached_property
+    def sets_of(self) -> Mapping[NodeId, tuple[str, ...]]:
+        """Component → the sets and pools that it belongs to."""
+        found: dict[NodeId, tuple[str, ...]] = {}
+        for name, members in sorted(self.bundle.sets.items()):
+            for node in members:
+                found[node] = (*found.get(node, ()), name)
+        return found
+
+    @cached_property
+    def freezes(self) -> tuple[str, ...]:
+        """The change freezes in force."""
+        calendars = ((name, self.bundle.calendars.get(name)) for name in self.bundle.settings.freeze)
+        return tuple(name for name, one in calendars if one is None or one.is_in_force(self.now))
 
     @cached_property
     def episodes_on(self) -> Mapping[NodeId, list[Episode]]:
@@ -96,6 +122,7 @@ class Case:
     """What the signals say, each thing once."""
     alternative_index: int
     alternative: Alternative
+    """With what past runs have taught."""
     allowed: Mode
     """The stricter of policy and alternative, whatever this engine's cap."""
     touched: frozenset[NodeId]
@@ -105,6 +132,19 @@ class Case:
     def mode(self) -> Mode:
         """The strictest of policy, alternative and this engine's cap."""
         return min(self.allowed, self.scene.situation.max_mode)
+
+    @property
+    def written(self) -> Alternative:
+        """The alternative as the bundle has it."""
+        return self.policy.do[min(self.alternative_index, len(self.policy.do) - 1)]
+
+    @property
+    def learned_from(self) -> int:
+        """How many past runs `alternative` rests on; 0 while it is as written."""
+        if self.alternative is self.written:
+            return 0
+        key = ExperienceKey(self.policy.id, self.alternative_index, self.written.playbook)
+        return self.scene.situation.experience[key].runs
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -61,7 +61,7 @@ def latest_episodes(runs: Iterable[Run]) -> dict[tuple[NodeId, PolicyId], Episod
     """The latest episode of each component and policy; runs that never did anything are left out."""
     found: dict[tuple[NodeId, PolicyId], list[Run]] = {}
     for run in sorted(runs, key=lambda one: one.planned_at):
-        if run.state is RunState.CANCELLED and run.end in {RunEnd.SIGNAL_GONE, RunEnd.RELAPSED}:
+        if run.state is RunState.CANCELLED and run.end in {RunEnd.SIGNAL_GONE, RunEnd.RELAPSED, RunEnd.DECIDED_ANEW}:
             continue  # nothing was ever done
         earlier = found.get((run.component, run.policy))
         if earlier and earlier[-1].remediation == run.remediation:

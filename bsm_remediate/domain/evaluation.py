@@ -17,8 +17,8 @@ from bsm_remediate.domain.board import Board, Heard, by_onset
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.case import Case, Scene, newest_onset, touched_by
 from bsm_remediate.domain.decision import Decision, Verdict
-from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.episode import Episode, latest_episodes
+from bsm_remediate.domain.experience import corrected
 from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.guard import decide, speaking
 from bsm_remediate.domain.ids import NodeId, PolicyId
@@ -30,8 +30,10 @@ from bsm_remediate.domain.policy import Mode, Policy
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.signal import Signal, Statement
-from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.situation import MaintenanceWindow, Situation
+from bsm_remediate.domain.standing_orders import in_maintenance
 from bsm_remediate.domain.state import State, worse
+from bsm_remediate.domain.storm import storms_of
 from bsm_remediate.errors import InvalidExpression
 
 
@@ -82,6 +84,7 @@ class Evaluator:
         self.rollup = RollUp(bundle.service_map)
         self._board = Board(bundle)
         self._speakers: dict[NodeId, _Speakers] = {}
+        self._covered: dict[str, tuple[NodeId, ...]] = {}
         self._on_host: dict[str, list[NodeId]] = {}
         for component in bundle.service_map.components.values():
             self._on_host.setdefault(component.host, []).append(component.id)
@@ -90,11 +93,12 @@ class Evaluator:
         """Everything that follows from `situation`."""
         heard = self._board.read(situation.alerts, situation.last_seen, situation.at)
         episodes = latest_episodes(situation.runs)
-        own = self._own_states(heard, situation, episodes)
+        maintenance = in_maintenance(situation.maintenance, self.bundle, situation.at, self._covered)
+        own = self._own_states(heard, situation, episodes, maintenance)
         signals = {node: one.signals for node, one in heard.items()}
         prices = Prices(self.bundle.calendars, situation.at)
         impact = assess(self.bundle, self.rollup, own=own, signals=signals, prices=prices, goal=situation.goal)
-        scene = self._scene(situation, impact, prices, episodes, heard.values())
+        scene = self._scene(situation, impact, prices, episodes, heard, maintenance)
         candidates, settled = self._decide_all(scene, heard)
         unmapped = self._board.unmapped
         settled += [one.decision for one in unmapped]
@@ -117,9 +121,12 @@ class Evaluator:
         heard: Mapping[NodeId, Heard],
         situation: Situation,
         episodes: Mapping[tuple[NodeId, PolicyId], Episode],
+        maintenance: Iterable[NodeId],
     ) -> dict[NodeId, State]:
         """The worst of what is said about each component, of reports on services, and of what was stated outright."""
-        own: dict[NodeId, State] = dict(situation.stated)
+        own: dict[NodeId, State] = dict.fromkeys(maintenance, State.MAINTENANCE)
+        for node, state in situation.stated.items():
+            own[node] = worse(own.get(node, State.OK), state)
         worked_on = {node for node, _ in episodes}
         for node, said in heard.items():
             state = said.worst
@@ -138,9 +145,11 @@ class Evaluator:
         impact: Impact,
         prices: Prices,
         episodes: Mapping[tuple[NodeId, PolicyId], Episode],
-        heard: Iterable[Heard],
+        heard: Mapping[NodeId, Heard],
+        maintenance: Mapping[NodeId, MaintenanceWindow],
     ) -> Scene:
         runs_of = {run.component: run for run in situation.runs if run.state.holds_locks}
+        storm, storms = storms_of(heard, self.bundle)
         return Scene(
             bundle=self.bundle,
             rollup=self.rollup,
@@ -148,25 +157,12 @@ class Evaluator:
             impact=impact,
             prices=prices,
             episodes=episodes,
-            storm=self._storm(heard),
+            storm=storm,
+            storms=storms,
+            maintenance=maintenance,
             disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),
             runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
         )
-
-    def _storm(self, heard: Iterable[Heard]) -> str:
-        """Whether more components than the limit began to signal within its time; it lasts while those signals do."""
-        limit = self.bundle.settings.storm
-        number_of_all = len(self.bundle.service_map.components)
-        begun = sorted(one.onset for one in heard if one.onset is not None)
-        first = most = 0
-        for last, onset in enumerate(begun):
-            while onset - begun[first] > limit.within:
-                first += 1
-            most = max(most, last - first + 1)
-        if most < limit.at_least or most <= limit.share * number_of_all:
-            return ""
-        within = format_duration(limit.within)
-        return f"{most} of {number_of_all} components began to signal within {within}, the limit is {limit.share:.0%}"
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
@@ -255,7 +251,7 @@ class Evaluator:
         episode = scene.episodes.get((node, policy.id))
         newest = newest_onset(chosen.signals, episode, scene.now)
         index = episode.failed_alternatives if episode is not None and episode.is_open(newest) else 0
-        alternative = policy.do[min(index, len(policy.do) - 1)]
+        alternative = corrected(policy, min(index, len(policy.do) - 1), scene.situation.experience)
         stance = self._stance(scene, policy)
         allowed = min(stance, alternative.mode) if alternative.mode is not None else stance
         return Case(

@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from bsm_remediate.domain.breaker import BreakerOpen
+from bsm_remediate.domain.canary import Canary
 from bsm_remediate.domain.case import Case, Scene, newly_down
 from bsm_remediate.domain.causes import explained_by, settling
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.domain.flapping import Flapping
 from bsm_remediate.domain.policy import Evidence, Mode, Rate
 from bsm_remediate.domain.quarantine import Quarantined
 from bsm_remediate.domain.run import Run, RunEnd, RunState
+from bsm_remediate.domain.standing_orders import Frozen, Maintenance, Paused, in_force
 from bsm_remediate.domain.state import State
 
 
@@ -47,7 +51,7 @@ class HeldByPerson:
     def check(self, case: Case) -> Decision | None:
         component = case.component
         for hold in case.scene.situation.holds:
-            if hold.target in case.places and _in_force(hold.until, case.scene.now):
+            if hold.target in case.places and in_force(hold.until, case.scene.now):
                 until = f" until {hold.until:%H:%M}" if hold.until else ""
                 why = f": {hold.reason}" if hold.reason else ""
                 return case.decided(Verdict.HELD_BY, f"{hold.who} works on {hold.target}{until}{why}")
@@ -99,28 +103,13 @@ class TooOld:
         return None
 
 
-class Maintenance:
-    def check(self, case: Case) -> Decision | None:
-        if case.scene.impact.own.get(case.component.id) is not State.MAINTENANCE:
-            return None
-        return case.decided(Verdict.MAINTENANCE, f"{case.component.id} is in maintenance")
-
-
-class Paused:
-    def check(self, case: Case) -> Decision | None:
-        for pause in case.scene.situation.pauses:
-            if _in_force(pause.until, case.scene.now):
-                until = f" until {pause.until:%H:%M}" if pause.until else ""
-                why = f": {pause.reason}" if pause.reason else ""
-                return case.decided(Verdict.PAUSED, f"paused by {pause.who}{until}{why}")
-        return None
-
-
 class Storm:
     def check(self, case: Case) -> Decision | None:
-        if not case.scene.storm or case.mode is not Mode.AUTO or case.is_approved:
+        if case.mode is not Mode.AUTO or case.is_approved:
             return None
-        return case.decided(Verdict.STORM, f"{case.scene.storm}; a person must approve")
+        of_sets = (case.scene.storms.get(name) for name in case.scene.sets_of.get(case.component.id, ()))
+        seen = case.scene.storm or next(filter(None, of_sets), None)
+        return case.decided(Verdict.STORM, f"{seen}; a person must approve") if seen else None
 
 
 class Symptom:
@@ -276,11 +265,15 @@ GUARDS: tuple[Guard, ...] = (
     TooOld(),
     Maintenance(),
     Paused(),
+    Frozen(),
     Storm(),
     Symptom(),
+    Flapping(),
     CoolingDown(),
     BudgetSpent(),
     Quorum(),
+    BreakerOpen(),
+    Canary(),
     Shadow(),
     NeedsApproval(),
 )
@@ -294,9 +287,13 @@ _NEEDS: Mapping[type[Guard], Callable[[Scene], object]] = {
     AwaitingResolve: lambda scene: scene.episodes,
     Quarantined: lambda scene: scene.situation.runs,
     Paused: lambda scene: scene.situation.pauses,
-    Storm: lambda scene: scene.storm,
+    Frozen: lambda scene: scene.freezes,
+    Storm: lambda scene: scene.storm or scene.storms,
+    Flapping: lambda scene: scene.situation.onsets,
     CoolingDown: lambda scene: scene.episodes,
     BudgetSpent: lambda scene: scene.situation.runs,
+    BreakerOpen: lambda scene: scene.breakers,
+    Canary: lambda scene: scene.bundle.sets,
 }
 """Without that a guard has nothing to say, whatever the case: with thousands of cases it isn't asked."""
 
@@ -313,10 +310,6 @@ def decide(case: Case, guards: Iterable[Guard] = GUARDS) -> Decision:
         if objection is not None:
             return objection
     return case.decided(Verdict.RUN, "permitted")
-
-
-def _in_force(until: datetime | None, now: datetime) -> bool:
-    return until is None or now < until
 
 
 def _began_within(run: Run, window: timedelta, now: datetime) -> bool:

@@ -31,6 +31,10 @@ class Step:
     restores: tuple[NodeId, ...]
     """Services that are up again once this step (and those before it) is done."""
     reason: str
+    written: Alternative
+    """As the bundle has it; `alternative` has what past runs have taught."""
+    learned_from: int = 0
+    """How many past runs that rests on; 0: it is as written."""
     loss_stopped_per_minute_of_work: float = 0.0
     """Weighted loss per minute that ends with this step's group, for each minute of the group's work."""
     before_next: str = ""

@@ -111,7 +111,12 @@ def _step(step: Step) -> dict[str, Json]:
         "executor": step.executor,
         "start_s": round(step.start_s, 3),
         "expected_duration_s": round(step.expected_duration_s, 3),
-        "success": step.success,
+        "success": round(step.success, 4),
+        "written": {
+            "expected_duration_s": round(step.written.duration.total_seconds(), 3),
+            "success": step.written.success,
+        },
+        "learned_from": step.learned_from,
         "restores": list(step.restores),
         "verdict": step.decision.verdict.value,
         "reason": step.reason,

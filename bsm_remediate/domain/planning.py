@@ -18,7 +18,7 @@ from bsm_remediate.domain.ordering.planner import best_order, proven_order
 from bsm_remediate.domain.ordering.purpose import purposes
 from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.plan import Plan, Step, StepKey
-from bsm_remediate.domain.planning_words import Wording, kept_words
+from bsm_remediate.domain.planning_words import Wording, kept_words, learned_words
 from bsm_remediate.domain.policy import Scope
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
@@ -230,6 +230,8 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
         reason = wording.reason(var, is_first=place == 0)
         if candidate.decision.verdict is not Verdict.RUN:
             reason = f"{candidate.decision.reason}; {reason}"
+        if case.learned_from:
+            reason = f"{reason}; {learned_words(case.written, case.alternative, case.learned_from)}"
         comparison = wording.comparison(begun, place)
         steps.append(
             Step(
@@ -244,6 +246,8 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
                 success=case.alternative.success,
                 restores=restored.get(slot.end_s, ()),
                 reason=reason,
+                written=case.written,
+                learned_from=case.learned_from,
                 loss_stopped_per_minute_of_work=why[var].density * 3600,
                 before_next=comparison.before_next,
                 flips=comparison.flips,

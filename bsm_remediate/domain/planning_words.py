@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bsm_remediate.domain.case import Scene
+from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.ordering.circuit import Var
 from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.order import Ordering
 from bsm_remediate.domain.ordering.planner import WORTH_CHANGING
 from bsm_remediate.domain.ordering.purpose import Purpose
+from bsm_remediate.domain.policy import Alternative
 
 _MOST_COMPARED = 12
 """Steps that are compared with their next: each takes judging a whole order, and nobody reads a thousand."""
@@ -91,6 +93,12 @@ class Wording:
             goal.weight(services[node].function) for one in purpose.valued for node in self._services.get(one, ())
         }
         return amount if weights <= {1.0} else f"{amount} weighted by goal {goal.name}"
+
+
+def learned_words(written: Alternative, learned: Alternative, runs: int) -> str:
+    """What past runs say beside what is written."""
+    times = f"usually {format_duration(learned.duration)}, {format_duration(written.duration)} is written"
+    return f"{times}; succeeds in {learned.success:.0%}, {written.success:.0%} is written (learned from {runs} runs)"
 
 
 def kept_words(ordering: Ordering) -> str:

@@ -144,6 +144,9 @@ class GuardLimits:
     """A number or percentage as written, of the siblings in the nearest formula; None: no limit of its own."""
     approve_above: float | None = None
     approvers: tuple[str, ...] = ()
+    """Teams; empty: whoever has the role may approve."""
+    canary: int | None = None
+    """Of a set, how many are verified before their siblings start; None: they start at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,6 +168,10 @@ class Policy:
     guard: GuardLimits = GuardLimits()
     scope: Scope = Scope.COMPONENT
     unchecked: bool = False
+    learn: bool = True
+    """Whether past runs correct what it expects."""
+    holds_in_freeze: bool = False
+    """With `freeze: hold`."""
     max_age: timedelta = timedelta(hours=1)
     resolve_within: timedelta = timedelta(minutes=10)
     place: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bsm_remediate.domain.alert import AlertKey
@@ -39,6 +39,8 @@ class RunState(StrEnum):
         return self in (RunState.QUEUED, RunState.RUNNING, RunState.VERIFYING)
 
 
+OUTDATED_AFTER = timedelta(seconds=60)
+"""A decision older than that is made anew before anything acts on it (DESIGN 5.7)."""
 _S = RunState
 OVER = frozenset({_S.SUCCEEDED, _S.FAILED, _S.ROLLED_BACK, _S.CANCELLED, _S.REJECTED, _S.ESCALATED, _S.OUTCOME_UNKNOWN})
 NEXT_STATES: dict[RunState, frozenset[RunState]] = {
@@ -78,6 +80,8 @@ class RunEnd(StrEnum):
     BY_A_PERSON = "by_a_person"
     SIGNAL_GONE = "signal_gone"
     """Nothing left to do: its signal ended while it waited."""
+    DECIDED_ANEW = "decided_anew"
+    """What was decided, or approved, no longer was what would be done, or had become too old."""
     REFUSED = "refused"
     """The last look at guards, bundle or inventory right before acting said no."""
     ENGINE_DIED = "engine_died"
@@ -114,6 +118,10 @@ class Run:
     once: bool = False
     alerts: tuple[AlertKey, ...] = ()
     bundle: Digest
+    digest: str = ""
+    """Of the plan that an approval is bound to (`approval_digest`)."""
     approved_by: str | None = None
+    escalated_at: datetime | None = None
+    """When nobody had answered for too long and a person was told."""
     locks: tuple[str, ...] = ()
     """`component:ID` and `host:NAME`, sorted."""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
+from bsm_remediate.domain.experience import Experience, ExperienceKey
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import Run
@@ -36,6 +37,23 @@ class Pause:
     reason: str
     since: datetime
     until: datetime | None = None
+    scope: str = ""
+    """Only those of one `component:ID`, `host:NAME`, `policy:ID` or `team:NAME`; empty: all."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MaintenanceWindow:
+    """A person works on something: what it covers doesn't serve, costs nothing and starts no runs (DESIGN 5.1)."""
+
+    id: str
+    target: str
+    """A component, set, pool, host or service."""
+    who: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+    calendar: str = ""
+    """In force only while that calendar is; empty: all the time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,10 +73,18 @@ class Situation:
     """
     runs: tuple[Run, ...] = ()
     """Unfinished ones and those that ended within the longest window any guard looks back."""
+    onsets: Mapping[AlertKey, tuple[datetime, ...]] = field(default_factory=dict)
+    """When each alert that began more than once of late began, by our clock."""
+    experience: Mapping[ExperienceKey, Experience] = field(default_factory=dict)
+    """What past runs of alternatives took and brought."""
     holds: tuple[Hold, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
+    """Those ordered, in force or not."""
     pauses: tuple[Pause, ...] = ()
     released: Mapping[NodeId, datetime] = field(default_factory=dict)
     """Component → when a person gave it back to the engine after an escalation."""
+    closed: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    """Policy → when a person last closed its breaker."""
     adopted: Mapping[PolicyId, datetime] = field(default_factory=dict)
     """Policy → when a person let it act on old signals."""
     policy_active_since: Mapping[PolicyId, datetime] | None = None

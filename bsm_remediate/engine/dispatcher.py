@@ -7,13 +7,14 @@ from dataclasses import replace
 from uuid import uuid4
 
 from bsm_remediate.domain.alert import AlertKey
+from bsm_remediate.domain.approval import approval_digest
 from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.episode import latest_episodes
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
 from bsm_remediate.domain.plan import Step
-from bsm_remediate.domain.run import Run, RunEnd, RunState
+from bsm_remediate.domain.run import OUTDATED_AFTER, Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RemediationError, RunNotRecorded
@@ -62,6 +63,8 @@ class Dispatcher:
             for run in situation.runs
             if run.state is RunState.AWAITING_APPROVAL
         }
+        if self._clock.now() - situation.at > OUTDATED_AFTER:
+            return True  # decided too long ago: the next tick decides anew
         free = executors - sum(run.state.holds_executor for run in situation.runs)
         again = False
         for step in evaluation.plan.steps:
@@ -71,6 +74,10 @@ class Dispatcher:
             if self._only is not None and (decision.component, decision.policy) not in self._only:
                 continue
             known = waiting.pop((decision.component, decision.policy, decision.alternative), None)
+            if known is not None and known.digest != _run_of(step, situation, known.state, bundle).digest:
+                self._end(known, RunState.CANCELLED, RunEnd.DECIDED_ANEW, "the plan has changed: it is asked for anew")
+                again = True
+                continue
             if decision.verdict is not Verdict.RUN:
                 if known is None:
                     run = _run_of(step, situation, RunState.AWAITING_APPROVAL, bundle)
@@ -133,7 +140,7 @@ def _run_of(step: Step, situation: Situation, state: RunState, bundle: Digest) -
     if component is None or policy is None:
         raise RunNotRecorded("a step without a component or policy")
     episode = latest_episodes(situation.runs).get((component, policy)) if decision.alternative else None
-    return Run(
+    run = Run(
         id=RunId(uuid4().hex[:12]),
         remediation=episode.remediation if episode is not None else uuid4().hex[:12],
         component=component,
@@ -150,6 +157,7 @@ def _run_of(step: Step, situation: Situation, state: RunState, bundle: Digest) -
         bundle=bundle,
         locks=step.locks,
     )
+    return replace(run, digest=approval_digest(run))
 
 
 def run_event(kind: str, run: Run) -> Event:

@@ -24,10 +24,12 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import Run
-from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
+from bsm_remediate.engine.approvals import escalate_unanswered
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.history import with_history
+from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
@@ -78,10 +80,14 @@ class Engine:
         sealer: Sealer,
         sources: Sequence[AlertSource] = (),
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
+        brake: Callable[[], Pause | None] = lambda: None,
         options: EngineOptions = EngineOptions(),
         spawn: Spawn = spawn_thread,
     ) -> None:
+        """`brake` is a pause from outside the store, for when that can't be written."""
         self._evaluator = evaluator
+        self._brake = brake
+        self._lessons = Lessons(store)
         self._store = store
         self._clock = clock
         self._reload_bundle = reload
@@ -262,6 +268,7 @@ class Engine:
         for replica in dead:
             self._lease.bury(replica)
         runs = evaluation.situation.runs
+        escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
         if self._monitoring.is_complete:
@@ -314,6 +321,7 @@ class Engine:
             at=self._clock.now(),
             alerts=self._picture.alerts,
             last_seen=self._picture.last_seen,
+            onsets=self._picture.onsets,
             goal=self._options.goal,
             executors=self._options.executors,
             max_mode=self._options.max_mode,
@@ -321,11 +329,13 @@ class Engine:
             doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
             standing_order=tuple(step.key for step in self.evaluation.plan.steps) if self.evaluation else (),
         )
-        known = with_history(situation, self._store)
+        known = with_history(situation, self._store, self._lessons)
         goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL
+        brake = self._brake()
         return replace(
             known,
             goal=goal,
+            pauses=known.pauses if brake is None else (*known.pauses, brake),
             policy_active_since=(known.policy_active_since or {}) if self._options.asks_age else None,
             max_mode=self._options.max_mode,
         )

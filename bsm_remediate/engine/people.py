@@ -3,42 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
 
 from bsm_remediate.domain.alert import AlertStatus
+from bsm_remediate.domain.approval import may_not_approve
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
+from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run, RunEnd, RunState
-from bsm_remediate.domain.situation import Hold, Pause
+from bsm_remediate.engine.desk import Answer, Desk, Verb, refused
 from bsm_remediate.engine.picture import Picture
+from bsm_remediate.engine.standing_orders import (
+    adopt,
+    end_maintenance,
+    goal,
+    hold,
+    maintain,
+    pause,
+    release,
+    resume,
+    still_going,
+)
 from bsm_remediate.ports import Control, Standing, Store
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What became of a wish, and what now stands."""
-
-    done: bool
-    text: str
-    standing: Standing
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Desk:
-    """Everything that the verbs work on."""
-
-    store: Store
-    bundle: Bundle
-    picture: Picture
-    reload: Callable[[], str]
-    now: datetime
-
-
-class _Verb(Protocol):
-    def __call__(self, desk: _Desk, wish: Control, standing: Standing, /) -> Answer: ...
 
 
 def serve_people(
@@ -51,13 +38,13 @@ def serve_people(
 ) -> bool:
     """Carry out all waiting controls; says whether there were any. Each is answered in the store, with its event."""
     waiting = store.waiting()
-    desk = _Desk(store=store, bundle=bundle, picture=picture, reload=reload, now=now)
+    desk = Desk(store=store, bundle=bundle, picture=picture, reload=reload, now=now)
     for wish in waiting:
         if wish.id is None:
             continue
         standing = store.standing()
         verb = VERBS.get(wish.verb)
-        answer = verb(desk, wish, standing) if verb else _no(standing, f"'{wish.verb}' is no control")
+        answer = verb(desk, wish, standing) if verb else refused(standing, f"'{wish.verb}' is no control")
         event = Event(
             kind=f"control.{wish.verb}",
             at=now,
@@ -69,11 +56,7 @@ def serve_people(
     return bool(waiting)
 
 
-def _no(standing: Standing, text: str) -> Answer:
-    return Answer(done=False, text=text, standing=standing)
-
-
-def _waiting_run(desk: _Desk, wish: Control) -> Run | str:
+def _waiting_run(desk: Desk, wish: Control) -> Run | str:
     run = desk.store.run(RunId(wish.target))
     if run is None:
         return f"there is no run {wish.target}"
@@ -82,21 +65,24 @@ def _waiting_run(desk: _Desk, wish: Control) -> Run | str:
     return run
 
 
-def _approve(desk: _Desk, wish: Control, standing: Standing) -> Answer:
+def _approve(desk: Desk, wish: Control, standing: Standing) -> Answer:
     run = _waiting_run(desk, wish)
     if isinstance(run, str):
-        return _no(standing, run)
-    if run.bundle != desk.bundle.digest:
-        return _no(standing, f"run {run.id} was planned by another bundle; look at the plan again")
+        return refused(standing, run)
+    if run.bundle != desk.bundle.digest or wish.details.get("digest", run.digest) != run.digest:
+        return refused(standing, f"run {run.id} is of another plan than the one that was looked at; look again")
+    objection = may_not_approve(run, wish.who, desk.bundle)
+    if objection:
+        return refused(standing, objection)
     event = Event(kind="run.approved", at=desk.now, subject=run.id, facts={"reason": wish.reason}, actor=wish.who)
     desk.store.update(replace(run, approved_by=wish.who), [event])
     return Answer(done=True, text=f"run {run.id} may go ahead", standing=standing)
 
 
-def _reject(desk: _Desk, wish: Control, standing: Standing) -> Answer:
+def _reject(desk: Desk, wish: Control, standing: Standing) -> Answer:
     run = _waiting_run(desk, wish)
     if isinstance(run, str):
-        return _no(standing, run)
+        return refused(standing, run)
     why = f": {wish.reason}" if wish.reason else ""
     rejected = replace(
         run,
@@ -110,15 +96,14 @@ def _reject(desk: _Desk, wish: Control, standing: Standing) -> Answer:
     return Answer(done=True, text=f"run {run.id} is rejected", standing=standing)
 
 
-def _cancel(desk: _Desk, wish: Control, standing: Standing) -> Answer:
+def _cancel(desk: Desk, wish: Control, standing: Standing) -> Answer:
     run = desk.store.run(RunId(wish.target))
     if run is None:
-        return _no(standing, f"there is no run {wish.target}")
+        return refused(standing, f"there is no run {wish.target}")
     if run.state.is_over:
-        return _no(standing, f"run {run.id} is over: {run.state}")
+        return refused(standing, f"run {run.id} is over: {run.state}")
     if run.state.holds_locks:
-        others = (one for one in standing.cancelling if not _is_over(desk, one))
-        asked = replace(standing, cancelling=(*others, run.id))
+        asked = replace(standing, cancelling=(*still_going(desk, standing), run.id))
         return Answer(done=True, text=f"run {run.id} is being stopped", standing=asked)
     cancelled = replace(
         run,
@@ -132,92 +117,34 @@ def _cancel(desk: _Desk, wish: Control, standing: Standing) -> Answer:
     return Answer(done=True, text=f"run {run.id} is cancelled", standing=standing)
 
 
-def _is_over(desk: _Desk, run: RunId) -> bool:
-    known = desk.store.run(run)
-    return known is None or known.state.is_over
-
-
-def _pause(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    pause = Pause(who=wish.who, reason=wish.reason, since=desk.now, until=wish.until)
-    return Answer(
-        done=True,
-        text="no new runs are started",
-        standing=replace(standing, pauses=(*standing.pauses, pause)),
-    )
-
-
-def _resume(_desk: _Desk, _wish: Control, standing: Standing) -> Answer:
-    if not standing.pauses:
-        return _no(standing, "the engine is not paused")
-    return Answer(done=True, text="runs are started again", standing=replace(standing, pauses=()))
-
-
-def _hold(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    components = desk.bundle.service_map.components
-    if wish.target not in components and all(one.host != wish.target for one in components.values()):
-        return _no(standing, f"'{wish.target}' is neither a component nor a host of one")
-    hold = Hold(target=wish.target, who=wish.who, reason=wish.reason, since=desk.now, until=wish.until)
-    others = tuple(one for one in standing.holds if one.target != wish.target)
-    return Answer(done=True, text=f"nothing is run on {wish.target}", standing=replace(standing, holds=(*others, hold)))
-
-
-def _release(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    component = NodeId(wish.target)
-    is_known = component in desk.bundle.service_map.components
-    if not is_known and all(one.target != wish.target for one in standing.holds):
-        return _no(standing, f"'{wish.target}' is neither a component nor held")
-    released = dict(standing.released)
-    if is_known:
-        released[component] = desk.now
-    holds = tuple(one for one in standing.holds if one.target != wish.target)
-    return Answer(
-        done=True,
-        text=f"{wish.target} is the engine's again",
-        standing=replace(standing, holds=holds, released=released),
-    )
-
-
-def _adopt(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    policy = PolicyId(wish.target)
-    if policy not in desk.bundle.policies:
-        return _no(standing, f"there is no policy '{policy}'")
-    return Answer(
-        done=True,
-        text=f"{policy} may act on signals that began before it",
-        standing=replace(standing, adopted={**standing.adopted, policy: desk.now}),
-    )
-
-
-def _goal(desk: _Desk, wish: Control, standing: Standing) -> Answer:
-    if wish.target not in desk.bundle.goals:
-        return _no(standing, f"there is no goal '{wish.target}'; there are {', '.join(sorted(desk.bundle.goals))}")
-    return Answer(done=True, text=f"the goal is {wish.target} now", standing=replace(standing, goal=wish.target))
-
-
-def _resolve(desk: _Desk, wish: Control, standing: Standing) -> Answer:
+def _resolve(desk: Desk, wish: Control, standing: Standing) -> Answer:
     alerts = desk.picture.named(wish.target)
     if not alerts:
-        return _no(standing, f"no alert {wish.target} fires")
+        return refused(standing, f"no alert {wish.target} fires")
     ended = [replace(alert, status=AlertStatus.RESOLVED, ends_at=desk.now, received_at=desk.now) for alert in alerts]
     desk.store.record(ended)
     return Answer(done=True, text=f"{len(ended)} alert{'s' if len(ended) > 1 else ''} ended", standing=standing)
 
 
-def _reload(desk: _Desk, _wish: Control, standing: Standing) -> Answer:
+def _reload(desk: Desk, _wish: Control, standing: Standing) -> Answer:
     refusal = desk.reload()
-    return _no(standing, refusal) if refusal else Answer(done=True, text="the bundle is reloaded", standing=standing)
+    return (
+        refused(standing, refusal) if refusal else Answer(done=True, text="the bundle is reloaded", standing=standing)
+    )
 
 
-VERBS: dict[str, _Verb] = {
+VERBS: dict[str, Verb] = {
     "approve": _approve,
     "reject": _reject,
     "cancel": _cancel,
-    "pause": _pause,
-    "resume": _resume,
-    "hold": _hold,
-    "release": _release,
-    "adopt": _adopt,
-    "goal": _goal,
+    "pause": pause,
+    "resume": resume,
+    "hold": hold,
+    "release": release,
+    "adopt": adopt,
+    "goal": goal,
+    "maintain": maintain,
+    "end_maintenance": end_maintenance,
     "resolve": _resolve,
     "reload": _reload,
 }

@@ -6,8 +6,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.flapping import WINDOW as FLAPPING_WINDOW
 from bsm_remediate.ports import AlertLog
 
+_PRUNED_EVERY = timedelta(minutes=1)
+_REMEMBERED = 20
+"""Past beginnings of one alert: more than enough to call it flapping."""
 _BATCH = 1_000
 """Rows at once: few enough to cost no memory worth speaking of."""
 
@@ -21,6 +25,8 @@ class Picture:
         self._firing: dict[AlertKey, Alert] = {}
         self._last_seen: Mapping[AlertKey, datetime] = {}
         self._last_seen_at: datetime | None = None
+        self._past: dict[AlertKey, tuple[datetime, ...]] | None = None
+        self._pruned_at: datetime | None = None
         self._alerts: tuple[Alert, ...] | None = ()
         self._watched = ""
         self._heartbeats: dict[AlertKey, Alert] = {}
@@ -28,6 +34,8 @@ class Picture:
     def refresh(self, now: datetime, *, last_seen_every: timedelta = timedelta(seconds=60)) -> bool:
         """Take over what changed in the store; says whether anything did."""
         changed = False
+        if self._past is None:
+            self._past = {key: tuple(past) for key, past in self._log.past_onsets(now - FLAPPING_WINDOW).items()}
         while True:
             alerts, position = self._log.changes(after=self._position, limit=_BATCH)
             for alert in alerts:
@@ -43,9 +51,16 @@ class Picture:
             self._last_seen_at = now
         if changed:
             self._alerts = None
+        if self._pruned_at is None or now - self._pruned_at >= _PRUNED_EVERY:
+            since = now - FLAPPING_WINDOW
+            self._past = {key: past for key, past in self._past.items() if past[-1] > since}
+            self._pruned_at = now
         return changed
 
     def _take(self, alert: Alert) -> None:
+        known = self._firing.get(alert.key)
+        if known is not None and self._past is not None and (alert.is_over or known.starts_at < alert.starts_at):
+            self._past[alert.key] = (*self._past.get(alert.key, ()), known.starts_at)[-_REMEMBERED:]
         if not alert.is_over:
             self._firing[alert.key] = alert
         else:
@@ -75,6 +90,14 @@ class Picture:
     @property
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         return self._last_seen
+
+    @property
+    def onsets(self) -> Mapping[AlertKey, tuple[datetime, ...]]:
+        """When each of those that fire, and have begun more than once of late, began."""
+        past = self._past or {}
+        if len(past) > len(self._firing):
+            return {key: (*past[key], one.starts_at) for key, one in self._firing.items() if key in past}
+        return {key: (*begun, self._firing[key].starts_at) for key, begun in past.items() if key in self._firing}
 
     def firing(self, keys: Iterable[AlertKey]) -> tuple[Alert, ...]:
         """Those of `keys` that fire."""

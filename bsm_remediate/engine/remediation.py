@@ -18,7 +18,7 @@ from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookOutcome, PlaybookResult
 from bsm_remediate.domain.policy import Check, CheckKind
-from bsm_remediate.domain.run import Run, RunEnd, RunState
+from bsm_remediate.domain.run import OUTDATED_AFTER, Run, RunEnd, RunState
 from bsm_remediate.domain.verification import Observation, Progress, Verification
 from bsm_remediate.domain.work_order import Play, WorkOrder
 from bsm_remediate.engine.run_journal import RunJournal, RunRecords
@@ -128,6 +128,11 @@ class Remediation:
             return
         if run.attempt > 0:
             return  # a repetition: half done counts as not done, whatever the checks say
+        age = self._clock.now() - run.planned_at
+        if age > OUTDATED_AFTER:
+            outcome = f"was decided {format_duration(age)} ago: it is decided anew"
+            self._journal.over(run, RunState.CANCELLED, RunEnd.DECIDED_ANEW, outcome)
+            return
         holds, details = self.looks_restored(work.order, run)
         if holds:
             self._journal.over(

@@ -147,6 +147,7 @@ def bundle(
     calendars: Iterable[Calendar] = (),
     teams: Iterable[Team] = (),
     currency: str = "EUR",
+    sets: Mapping[str, Iterable[str]] | None = None,
 ) -> Bundle:
     """All of `parts`, in any order; `goals` are weights by function, the default goal is always there."""
     named = {DEFAULT_GOAL: Goal(name=DEFAULT_GOAL)}
@@ -160,6 +161,7 @@ def bundle(
         calendars={one.name: one for one in calendars},
         teams={one.name: one for one in teams},
         settings=settings if settings is not None else Settings(),
+        sets={name: tuple(NodeId(one) for one in members) for name, members in (sets or {}).items()},
     )
 
 
@@ -221,6 +223,8 @@ def policy(
     unchecked: bool = False,
     max_age: timedelta = timedelta(hours=1),
     resolve_within: timedelta = timedelta(minutes=10),
+    learn: bool = True,
+    holds_in_freeze: bool = False,
 ) -> Policy:
     """One that acts by itself, with one alternative of 20 s and a second opinion, unless said otherwise."""
     return Policy(
@@ -239,6 +243,8 @@ def policy(
         unchecked=unchecked,
         max_age=max_age,
         resolve_within=resolve_within,
+        learn=learn,
+        holds_in_freeze=holds_in_freeze,
     )
 
 

@@ -26,6 +26,7 @@ class MemoryStore:
         self._guard = threading.RLock()
         self._alerts: dict[AlertKey, tuple[int, Alert]] = {}
         self._seen: dict[AlertKey, datetime] = {}
+        self._starts: dict[AlertKey, dict[datetime, datetime]] = {}
         self._deliveries: set[tuple[str, str]] = set()
         self._position = 0
         self._runs: dict[RunId, Run] = {}
@@ -74,6 +75,8 @@ class MemoryStore:
             self._seen[alert.key] = max(self._seen[alert.key], alert.received_at)
             return "repeated"
         self._position += 1
+        if alert.is_firing:
+            self._starts.setdefault(alert.key, {})[alert.starts_at] = alert.received_at
         self._alerts[alert.key] = (self._position, alert)
         self._seen[alert.key] = max(self._seen.get(alert.key, alert.received_at), alert.received_at)
         return "new"
@@ -98,6 +101,18 @@ class MemoryStore:
                 for key, (_, alert) in self._alerts.items()
                 if not alert.is_over and self._seen[key] > alert.received_at
             }
+
+    def past_onsets(self, since: datetime) -> Mapping[AlertKey, Sequence[datetime]]:
+        with self._open():
+            found = {
+                key: sorted(
+                    begun
+                    for begun, received_at in starts.items()
+                    if received_at >= since and (self._alerts[key][1].is_over or begun < self._alerts[key][1].starts_at)
+                )
+                for key, starts in self._starts.items()
+            }
+        return {key: moments for key, moments in found.items() if moments}
 
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         with self._open():

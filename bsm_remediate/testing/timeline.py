@@ -17,6 +17,7 @@ from bsm_remediate.domain.ids import Fingerprint, NodeId
 from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Keyring, SealKey
+from bsm_remediate.domain.situation import Pause
 from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.ports import Control, Store
@@ -55,6 +56,8 @@ class Timeline:
         self.prober = SimulatedProber(self.clock)
         self.lease = SoleLease()
         self._bundle = bundle
+        self.brake: Pause | None = None
+        """A pause from outside the store."""
         self._options = options or EngineOptions()
         self._broken: dict[str, datetime] = {}
         self.engine = self._started()
@@ -73,6 +76,8 @@ class Timeline:
             lease=self.lease,
             sealer=Sealer(self.store, KEYS, self.clock),
             sources=[self.source] if self._lists else [],
+            brake=lambda: self.brake,
+            reload=lambda: Evaluator(self._bundle),
             options=self._options,
             spawn=self.clock.spawn,
         )
@@ -133,6 +138,17 @@ class Timeline:
         self.tick()
         return self
 
+    def reloads(self, bundle: Bundle) -> Timeline:
+        """From now on the engine has that bundle."""
+        self._bundle = bundle
+        self.asks("reload")
+        return self
+
+    def restarts(self) -> Timeline:
+        """Another engine goes on with what the store says."""
+        self.engine = self._started()
+        return self
+
     def forget(self) -> Timeline:
         """Alerts that fire from now on begin anew, whatever fired before."""
         self._broken.clear()
@@ -148,9 +164,19 @@ class Timeline:
         self.prober.broken.discard(NodeId(component))
         return self
 
-    def asks(self, verb: str, target: str = "", *, reason: str = "", until: datetime | None = None) -> str:
+    def asks(
+        self,
+        verb: str,
+        target: str = "",
+        *,
+        reason: str = "",
+        until: datetime | None = None,
+        who: str = "ana",
+        **details: str,
+    ) -> str:
         """A person asks for something; returns the engine's answer."""
-        wish = Control(verb=verb, target=target, reason=reason, who="ana", asked_at=self.clock.now(), until=until)
+        now = self.clock.now()
+        wish = Control(verb=verb, target=target, reason=reason, who=who, asked_at=now, until=until, details=details)
         number = self.store.ask(wish)
         self.tick()
         answered = self.store.control(number)

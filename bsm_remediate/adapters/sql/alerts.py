@@ -110,6 +110,20 @@ def last_seen(connection: Connection) -> dict[AlertKey, datetime]:
     return {AlertKey(source, Fingerprint(print_)): _time(seen) for source, print_, seen in rows}
 
 
+def past_onsets(connection: Connection, since: datetime) -> dict[AlertKey, list[datetime]]:
+    rows = connection.exec_driver_sql(
+        "SELECT DISTINCT c.source, c.fingerprint, c.starts_at FROM bsm_alert_change c"
+        " JOIN bsm_alert a ON a.source = c.source AND a.fingerprint = c.fingerprint"
+        " WHERE c.status = 'firing' AND c.received_at >= ? AND (a.status = 'resolved' OR c.starts_at < a.starts_at)"
+        " ORDER BY c.starts_at",
+        (since.timestamp(),),
+    )
+    found: dict[AlertKey, list[datetime]] = {}
+    for source, print_, starts_at in rows:
+        found.setdefault(AlertKey(source, Fingerprint(print_)), []).append(_time(starts_at))
+    return found
+
+
 def heard_since(connection: Connection, moment: datetime) -> set[AlertKey]:
     rows = connection.exec_driver_sql(
         "SELECT source, fingerprint FROM bsm_alert WHERE last_seen >= ?", (moment.timestamp(),)

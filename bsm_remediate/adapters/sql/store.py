@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+import orjson
 from sqlalchemy import Connection
 
 from bsm_remediate.adapters.sql import alerts, journal, runs
@@ -70,6 +71,10 @@ class SqlStore:
     def last_seen(self) -> Mapping[AlertKey, datetime]:
         with self._database.read() as connection:
             return alerts.last_seen(connection)
+
+    def past_onsets(self, since: datetime) -> Mapping[AlertKey, Sequence[datetime]]:
+        with self._database.read() as connection:
+            return alerts.past_onsets(connection, since)
 
     def heard_since(self, moment: datetime) -> frozenset[AlertKey]:
         with self._database.read() as connection:
@@ -149,12 +154,14 @@ class SqlStore:
     def ask(self, control: Control) -> int:
         with self._database.write() as connection:
             asked = connection.exec_driver_sql(
-                "INSERT INTO bsm_control (verb, target, reason, who, asked_at, until) VALUES (?, ?, ?, ?, ?, ?)"
+                "INSERT INTO bsm_control (verb, target, reason, who, asked_at, until, details)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " RETURNING id",
                 (
                     *(storable(text) for text in (control.verb, control.target, control.reason, control.who)),
                     control.asked_at.timestamp(),
                     control.until.timestamp() if control.until is not None else None,
+                    storable(orjson.dumps(dict(control.details)).decode()),
                 ),
             )
             return int(asked.scalar_one())
@@ -167,8 +174,10 @@ class SqlStore:
         return found[0] if found else None
 
     def _controls(self, where: str, parameters: tuple[int, ...]) -> list[Control]:
-        query = f"SELECT id, verb, target, reason, who, asked_at, until, done, answer FROM bsm_control WHERE {where}"  # noqa: S608 - ours
+        columns = "id, verb, target, reason, who, asked_at, until, done, answer, details"
+        query = f"SELECT {columns} FROM bsm_control WHERE {where}"  # noqa: S608 - ours
         with self._database.read() as connection:
+            rows = connection.exec_driver_sql(query, parameters)
             return [
                 Control(
                     id=number,
@@ -180,10 +189,9 @@ class SqlStore:
                     until=datetime.fromtimestamp(until, UTC) if until is not None else None,
                     done=bool(done) if done is not None else None,
                     answer=answer,
+                    details=orjson.loads(details),
                 )
-                for number, verb, target, reason, who, asked_at, until, done, answer in connection.exec_driver_sql(
-                    query, parameters
-                )
+                for number, verb, target, reason, who, asked_at, until, done, answer, details in rows
             ]
 
     def answer(self, control: int, *, done: bool, answer: str, standing: Standing, events: Sequence[Event]) -> None:

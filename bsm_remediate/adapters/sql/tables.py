@@ -121,6 +121,7 @@ control = Table(
     Column("until", Double),
     Column("done", Boolean),
     Column("answer", Text),
+    Column("details", Text, nullable=False, server_default="{}"),
     comment="what people asked for; without an answer it waits",
 )
 

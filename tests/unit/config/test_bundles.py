@@ -325,7 +325,8 @@ def test_defaults_apply_to_what_a_policy_does_not_say(load: Load) -> None:
         ("verify: [{playbook: c.yml}]", ("not-supported-yet", 7, 15)),
         ("guard: {approvers: [nobody]}", ("unknown-team", 7, 25)),
         ("guard: {max_unavailable: some}", ("bad-value", 7, 30)),
-        ("guard: {breaker: 3}", ("not-supported-yet", 7, 13)),
+        ("guard: {canary: 0}", ("bad-value", 7, 21)),
+        ("freeze: later", ("bad-value", 7, 13)),
         ("unchecked: 'yes'", ("bad-value", 7, 16)),
         ("set: down", ("unknown-key", 7, 5)),
     ],
@@ -337,8 +338,7 @@ def test_one_mistake_is_one_finding_at_its_place(codes: Codes, body: str, findin
 @pytest.mark.parametrize(
     "text",
     [
-        "settings: {freeze: [c]}",
-        "settings: {guard: {storm: {all: 30%, set: 50%}}}",
+        "policies: {relieve: {match: {alertname: Busy}, do: [{rebalance: web}]}}",
         "sources: {alertmanager: {url: x}}",
     ],
 )
