@@ -164,7 +164,7 @@ def hostile_body(texts: list[str]) -> dict[str, Any]:
     ]
     fields = ("receiver", "groupKey", "externalURL", "version", *texts[:40])
     return {
-        **{name: texts[number] for number, name in enumerate(fields)},
+        **{name: texts[number % len(texts)] for number, name in enumerate(fields)},
         "groupLabels": paired(texts, 3),
         "commonLabels": paired(texts, 4),
         "commonAnnotations": paired(texts, 5),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bsm_remediate.adapters.ansible.folder import RunFolder
 from bsm_remediate.adapters.ansible.warm import WarmServers
 from bsm_remediate.domain.playbook import PlaybookOutcome, PlaybookResult
 from bsm_remediate.testing.local_ansible import LocalAnsible, a_call
@@ -136,6 +137,7 @@ def test_kill_9_of_the_engine_ends_all_processes_of_its_runs(local: LocalAnsible
     assert _wait_until(False, str(tmp_path), "warm_server.py", 5)
     left = tmp_path / "state" / "runs" / f"{mark}.1"
     assert (left / "env" / "extravars").exists()  # nobody was there to tidy up
+    assert RunFolder(left).wait_until_over(5)
     local.write_playbook("good.yml", "- ansible.builtin.command: 'true'")
     local.executor().execute(a_call("good.yml", run="next"), on_event=lambda _: None, cancelled=lambda: False)
     assert not (left / "env").exists()

@@ -179,16 +179,18 @@ class AnsibleExecutor:
         )
 
     def _sweep(self) -> None:
-        """Once per engine: drop the secrets that an engine which was killed has left in its folders."""
+        """Drop the secrets that an engine which was killed has left in its folders; until none of its runs lives on."""
         with self._guard:  # until it is done, since the folder of a run that is just being prepared looks the same
             if self._swept:
                 return
-            for path in self._folders():
-                folder = RunFolder(path)
-                if (path / "env").exists() and not folder.is_alive():
+            left = [RunFolder(path) for path in self._folders() if (path / "env").exists()]
+            left = [folder for folder in left if folder.path not in self._under_way]
+            dying = [folder for folder in left if folder.is_alive()]
+            for folder in left:
+                if folder not in dying:
                     folder.drop_secrets()
                     self._secrets.redactor_of_all().clean_files(folder.artifacts)
-            self._swept = True
+            self._swept = not dying
 
     def _prune(self) -> None:
         newest_first = sorted(((_age_key(path), path) for path in self._folders()), reverse=True)
