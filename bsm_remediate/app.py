@@ -28,6 +28,7 @@ from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
+    from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
     from bsm_remediate.adapters.ansible.ping import Pinged
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
@@ -272,21 +273,13 @@ class Installation:
     def _engine(
         self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
     ) -> Engine:
-        from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
         from bsm_remediate.adapters.pause_file import PauseFile
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.sealer import Sealer
 
         clock = SystemClock()
-        executor = AnsibleExecutor(
-            projects=self.ansible_projects(),
-            playbooks=self.settings.playbooks,
-            state=self.prepare_state_dir(),
-            clock=clock,
-            secrets=[token.secret.reveal() for token in self.settings.tokens],
-            warm=self.warm_servers(),
-        )
+        executor = self.executor(self.warm_servers())
         executor.warm_up()
         return Engine(
             evaluator=Evaluator(bundle),
@@ -301,6 +294,20 @@ class Installation:
             reload=self._reloaded,
             brake=PauseFile(self.settings.state_dir),
             options=options,
+        )
+
+    def executor(self, warm: WarmServers | None = None) -> AnsibleExecutor:
+        """Who carries out playbooks with this deployment's Ansible."""
+        from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
+        from bsm_remediate.adapters.system_clock import SystemClock
+
+        return AnsibleExecutor(
+            projects=self.ansible_projects(),
+            playbooks=self.settings.playbooks,
+            state=self.prepare_state_dir(),
+            clock=SystemClock(),
+            secrets=[token.secret.reveal() for token in self.settings.tokens],
+            warm=warm,
         )
 
     def warm_servers(self) -> WarmServers | None:

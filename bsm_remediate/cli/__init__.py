@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("completion", "completion", "Print the script that lets a shell complete commands and ids."),
     ),
     "Steer": (
+        ("dry-run", "dry_run", "Show what a run that waits for approval would change."),
         ("approve", "controls", "Let a run that waits for approval go ahead."),
         ("reject", "controls", "Refuse a run that waits for approval."),
         ("cancel", "controls", "Stop a run; nothing of its playbook is left behind."),

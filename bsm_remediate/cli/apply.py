@@ -13,8 +13,10 @@ from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import parse_moment
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.plan_document import SCHEMA, digest_of
+from bsm_remediate.domain.situation import Situation
 from bsm_remediate.errors import PlanOutdated, WrongUsage
 
 STALE = timedelta(minutes=15)
@@ -23,12 +25,14 @@ STALE = timedelta(minutes=15)
 @click.command(epilog="Example: bsm-remediate plan --alerts alerts.json --out p.json && bsm-remediate apply p.json")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--stale-ok", is_flag=True, help="Also when the plan is older than 15 minutes.")
+@click.option("--check", is_flag=True, help="Only in Ansible's check mode, with diffs: nothing is changed.")
 @pass_deployment
-def command(deployment: Deployment, plan: Path, stale_ok: bool) -> None:
+def command(deployment: Deployment, plan: Path, stale_ok: bool, check: bool) -> None:
     """Carry out a saved plan; each step is decided again with the guards as they are now.
 
     Exits with 5 when the bundle changed since, or the plan is too old; with 1 when a run failed.
     """
+    from bsm_remediate.cli.dry_run import rehearse
     from bsm_remediate.cli.foreground import carry_out
     from bsm_remediate.engine.engine import EngineOptions
 
@@ -39,6 +43,11 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool) -> None:
     installation = deployment.installation()
     alerts = installation.read_alerts(json.dumps(document["alerts"]).encode(), at=now)
     only = frozenset((NodeId(step["component"]), PolicyId(step["policy"])) for step in document["steps"])
+    if check:
+        situation = Situation(at=now, alerts=tuple(alerts), goal=document["goal"])
+        if not rehearse(installation, bundle, Evaluator(bundle).evaluate(situation), only):
+            raise SystemExit(1)
+        return
     options = EngineOptions(goal=document["goal"], asks_age=False, only=only)
     if not carry_out(installation, bundle, alerts, options):
         raise SystemExit(1)

@@ -128,6 +128,7 @@ class Server:
     def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
         name = quote(target, safe="")
         paths = {"approve": f"runs/{name}/approve", "reject": f"runs/{name}/reject", "cancel": f"runs/{name}/cancel"}
+        paths["check"] = f"runs/{name}/check"
         paths["resolve"] = f"alerts/{name}/resolve"
         body = {"reason": reason, "target": target, "for": length}
         answer = self._call("POST", f"/api/v1/{paths.get(verb, verb)}", body)

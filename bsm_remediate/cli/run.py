@@ -20,13 +20,15 @@ from bsm_remediate.errors import WrongUsage
 @click.option("--alerts", "alert_file", required=True, metavar="FILE", help="As for `plan`; - for stdin.")
 @click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @click.option("--executors", type=click.IntRange(1, 256), help="Playbooks at once (default: the bundle's).")
+@click.option("--check", is_flag=True, help="Only in Ansible's check mode, with diffs: nothing is changed.")
 @click.option("--yes", is_flag=True, help="Don't ask before anything is run.")
 @pass_deployment
-def command(deployment: Deployment, alert_file: str, goal: str, executors: int | None, yes: bool) -> None:
+def command(deployment: Deployment, alert_file: str, goal: str, executors: int | None, check: bool, yes: bool) -> None:
     """Plan and execute once in the foreground, with live progress; then exit.
 
     Guards count as ever, and a person who starts this asks no age of the alerts. Exits with 1 when a run failed.
     """
+    from bsm_remediate.cli.dry_run import rehearse
     from bsm_remediate.cli.foreground import carry_out
     from bsm_remediate.cli.plan import show_plan
     from bsm_remediate.engine.engine import EngineOptions
@@ -40,6 +42,10 @@ def command(deployment: Deployment, alert_file: str, goal: str, executors: int |
     evaluation = Evaluator(bundle).evaluate(situation)
     show_plan(console(), evaluation, bundle)
     if not evaluation.plan.steps:
+        return
+    if check:
+        if not rehearse(installation, bundle, evaluation):
+            raise SystemExit(1)
         return
     if not yes:
         if not sys.stdin.isatty() or alert_file == "-":

@@ -9,6 +9,7 @@ import click
 from bsm_remediate.cli.cap import cap_text, show_cap
 from bsm_remediate.cli.completing import runs_that
 from bsm_remediate.cli.context import Deployment, pass_deployment
+from bsm_remediate.cli.dry_run import show_dry_run
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
 from bsm_remediate.cli.tables import plain, simple_table, state_text
@@ -63,6 +64,10 @@ def show_run(console: Console, run: Row, events: list[Row]) -> None:
     console.print(f"  because it {plain(run['reason'])}\n")
     for event in events:
         console.print(f"{event['at'][11:23]}  {event['kind']:22}  {plain(told(event))}")
+    dry_runs = [event["facts"] for event in events if event["kind"] == "run.dry_run_ended"]
+    if dry_runs:
+        console.print("\nIn check mode:")
+        show_dry_run(console, dry_runs[-1])
 
 
 def told(event: Row) -> str:

@@ -302,6 +302,7 @@ class SettingsSection(_Section):
     guard: EngineGuardSection = Field(default_factory=EngineGuardSection, description="Engine-wide limits.")
     watchdog: WatchdogSection | None = Field(default=None, description="The heartbeat of monitoring.")
     freeze: list[Id] = Field(default_factory=list, description="Calendars of change freezes.")
+    dry_run: bool = Field(default=False, description="Each approval comes with a dry run (Ansible's check mode).")
     approval: SomeTime | None = Field(
         default=None, description="An approval that nobody answers for so long is escalated (default 10m)."
     )

@@ -31,6 +31,7 @@ def settings_of(section: SettingsSection) -> Settings:
         storm=storm,
         watchdog=_watchdog(section.watchdog),
         freeze=tuple(section.freeze),
+        dry_run=section.dry_run,
         approval=section.approval if section.approval is not None else usual.approval,
     )
 

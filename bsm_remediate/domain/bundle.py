@@ -89,6 +89,8 @@ class Settings:
     watchdog: Watchdog | None = None
     freeze: tuple[str, ...] = ()
     """Calendars of change freezes."""
+    dry_run: bool = False
+    """Whether each approval that is asked for comes with a dry run."""
     approval: timedelta = timedelta(minutes=10)
     """An approval that nobody answers for so long is escalated."""
 

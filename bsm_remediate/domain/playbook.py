@@ -76,4 +76,6 @@ class PlaybookEvent:
     host: str | None
     task: str | None
     message: str = ""
+    diff: str = ""
+    """What a change would look like, or looked like; in check mode only, since it may be long."""
     duration_s: float | None = None

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.run import Run
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.ports import Control, Standing, Store
 
@@ -29,6 +30,8 @@ class Desk:
     bundle: Bundle
     picture: Picture
     reload: Callable[[], str]
+    dry_run: Callable[[Run, str], str]
+    """Begins one as that person asked; says why not where it can't."""
     now: datetime
 
 

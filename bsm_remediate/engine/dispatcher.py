@@ -33,9 +33,10 @@ class Dispatcher:
         under_way: Callable[[], frozenset[RunId]],
         order: Callable[[Run], WorkOrder | None],
         only: frozenset[tuple[NodeId, PolicyId]] | None,
+        asked: Callable[[Run], None] = lambda _run: None,
     ) -> None:
         """`under_way` are the runs that this engine carries out itself; `order` says what a run is to do, None when the
-        bundle doesn't have it; `only` restricts what is started.
+        bundle doesn't have it; `only` restricts what is started; `asked` hears of each new approval that is waited for.
         """
         self._store = store
         self._clock = clock
@@ -43,6 +44,7 @@ class Dispatcher:
         self._under_way = under_way
         self._order = order
         self._only = only
+        self._asked = asked
 
     def act(
         self,
@@ -74,14 +76,15 @@ class Dispatcher:
             if self._only is not None and (decision.component, decision.policy) not in self._only:
                 continue
             known = waiting.pop((decision.component, decision.policy, decision.alternative), None)
-            if known is not None and known.digest != _run_of(step, situation, known.state, bundle).digest:
+            if known is not None and known.digest != run_of_step(step, situation, known.state, bundle).digest:
                 self._end(known, RunState.CANCELLED, RunEnd.DECIDED_ANEW, "the plan has changed: it is asked for anew")
                 again = True
                 continue
             if decision.verdict is not Verdict.RUN:
                 if known is None:
-                    run = _run_of(step, situation, RunState.AWAITING_APPROVAL, bundle)
+                    run = run_of_step(step, situation, RunState.AWAITING_APPROVAL, bundle)
                     self._store.insert(run, [run_event("run.awaiting_approval", run)])
+                    self._asked(run)
             elif free > 0 and not again:
                 again = looks_different(decision.alerts) or self._start(step, situation, known, bundle)
         held = {(one.component, one.policy) for one in evaluation.plan.held}
@@ -104,7 +107,7 @@ class Dispatcher:
                     self._end(run, RunState.ESCALATED, RunEnd.REFUSED, outcome)
 
     def _start(self, step: Step, situation: Situation, known: Run | None, bundle: Digest) -> bool:
-        fresh = _run_of(step, situation, RunState.QUEUED, bundle)
+        fresh = run_of_step(step, situation, RunState.QUEUED, bundle)
         if known is not None:
             fresh = replace(fresh, id=known.id, remediation=known.remediation, approved_by=known.approved_by)
         try:
@@ -134,7 +137,7 @@ class Dispatcher:
         self._store.update(ended, [run_event(f"run.{state}", ended)])
 
 
-def _run_of(step: Step, situation: Situation, state: RunState, bundle: Digest) -> Run:
+def run_of_step(step: Step, situation: Situation, state: RunState, bundle: Digest) -> Run:
     decision = step.decision
     component, policy = decision.component, decision.policy
     if component is None or policy is None:

@@ -28,6 +28,7 @@ from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
 from bsm_remediate.engine.approvals import escalate_unanswered
 from bsm_remediate.engine.dispatcher import Dispatcher
+from bsm_remediate.engine.dry_run import DryRuns
 from bsm_remediate.engine.history import with_history
 from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
@@ -108,6 +109,15 @@ class Engine:
         )
         self._under_way = UnderWay(remediation, store, clock, ended=self.wake)
         self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
+        self._dry_runs = DryRuns(
+            executor,
+            store,
+            clock,
+            bundle=lambda: self.bundle,
+            order=self._order,
+            spawn=spawn,
+            stop=lambda: self._leaving.is_set() or not lease.is_valid(),
+        )
         self._dispatcher = Dispatcher(
             store=store,
             clock=clock,
@@ -115,6 +125,7 @@ class Engine:
             under_way=self._under_way.runs,
             order=self._order,
             only=options.only,
+            asked=self._dry_runs.approval_asked,
         )
         self._unresolved = Unresolved(store, remediation, clock, firing=self._picture.firing)
         self._is_leading = False
@@ -346,6 +357,7 @@ class Engine:
             bundle=self.bundle,
             picture=self._picture,
             reload=self._reload,
+            dry_run=self._dry_runs.ask,
             now=self._clock.now(),
         )
         if served:

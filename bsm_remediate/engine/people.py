@@ -34,11 +34,12 @@ def serve_people(
     bundle: Bundle,
     picture: Picture,
     reload: Callable[[], str],
+    dry_run: Callable[[Run, str], str],
     now: datetime,
 ) -> bool:
     """Carry out all waiting controls; says whether there were any. Each is answered in the store, with its event."""
     waiting = store.waiting()
-    desk = Desk(store=store, bundle=bundle, picture=picture, reload=reload, now=now)
+    desk = Desk(store=store, bundle=bundle, picture=picture, reload=reload, dry_run=dry_run, now=now)
     for wish in waiting:
         if wish.id is None:
             continue
@@ -96,6 +97,17 @@ def _reject(desk: Desk, wish: Control, standing: Standing) -> Answer:
     return Answer(done=True, text=f"run {run.id} is rejected", standing=standing)
 
 
+def _check(desk: Desk, wish: Control, standing: Standing) -> Answer:
+    """A dry run of a run that waits for approval."""
+    run = _waiting_run(desk, wish)
+    if isinstance(run, str):
+        return refused(standing, run)
+    objection = desk.dry_run(run, wish.who)
+    if objection:
+        return refused(standing, objection)
+    return Answer(done=True, text=f"{run.playbook} runs in check mode; `runs {run.id}` shows what", standing=standing)
+
+
 def _cancel(desk: Desk, wish: Control, standing: Standing) -> Answer:
     run = desk.store.run(RunId(wish.target))
     if run is None:
@@ -136,6 +148,7 @@ def _reload(desk: Desk, _wish: Control, standing: Standing) -> Answer:
 VERBS: dict[str, Verb] = {
     "approve": _approve,
     "reject": _reject,
+    "check": _check,
     "cancel": _cancel,
     "pause": pause,
     "resume": resume,

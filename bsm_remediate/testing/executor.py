@@ -79,7 +79,7 @@ class SimulatedExecutor:
         if scripted.duration_s > limit:
             return self._ended(PlaybookOutcome.TIMED_OUT, "still running at its time limit", begin, exit_code=None)
         is_success = scripted.outcome is PlaybookOutcome.SUCCEEDED
-        if is_success:
+        if is_success and not call.check_mode:
             self._effect(call)
         self._tell(call, on_event, "changed" if is_success else "failed", host=call.hosts[0])
         self._tell(call, on_event, "stats", host=None)
@@ -111,7 +111,8 @@ class SimulatedExecutor:
     ) -> None:
         task = None if kind == "stats" else f"Run {call.playbook}"
         at = self._clock.now()
-        on_event(PlaybookEvent(run=call.run, attempt=call.attempt, at=at, kind=kind, host=host, task=task))
+        diff = f"-before {call.playbook}\n+after" if call.check_mode and kind == "changed" else ""
+        on_event(PlaybookEvent(run=call.run, attempt=call.attempt, at=at, kind=kind, host=host, task=task, diff=diff))
 
     def _ended(
         self, outcome: PlaybookOutcome, reason: str, begin: float, *, exit_code: int | None, changed: int = 0

@@ -247,6 +247,7 @@ def _add_controls(api: FastAPI, live: Live) -> None:
 
     add_for_one("runs", "approve", APPROVE)
     add_for_one("runs", "reject", APPROVE)
+    add_for_one("runs", "check", OPERATE)
     add_for_one("runs", "cancel", OPERATE)
     add_for_one("alerts", "resolve", OPERATE)
     for verb in ("pause", "resume", "hold", "release", "goal"):

@@ -32,6 +32,7 @@ MAY = {
     "GET /api/v1/events": READERS,
     "GET /api/v1/report": READERS,
     "POST /api/v1/runs/{target}/cancel": OPERATORS,
+    "POST /api/v1/runs/{target}/check": OPERATORS,
     "POST /api/v1/alerts/{target}/resolve": OPERATORS,
     "POST /api/v1/pause": OPERATORS,
     "POST /api/v1/resume": OPERATORS,

@@ -133,3 +133,23 @@ def test_a_run_that_fails_is_told_by_the_exit_code(site: Path) -> None:
     failed = bsm(site, "run", "--alerts", "alerts.json", "--yes")
     assert failed.returncode == 1
     assert "a person must take over" in failed.stdout
+
+
+def test_a_rehearsal_shows_what_would_change_and_changes_nothing(site: Path) -> None:
+    rehearsed = bsm(site, "run", "--alerts", "alerts.json", "--check")
+    assert rehearsed.returncode == 0, rehearsed.stderr
+    assert "db-1, step 1:" in rehearsed.stdout
+    assert "restart.yml would change something in 1 task" in rehearsed.stdout
+    assert "+Down" in rehearsed.stdout
+    assert bsm(site, "plan", "--alerts", "alerts.json", "--out", "plan.json").returncode == 0
+    applied = bsm(site, "apply", "plan.json", "--check")
+    assert (applied.returncode, "batch-1, step 2:" in applied.stdout) == (0, True), applied.stderr
+    assert list((site / "marks").iterdir()) == []
+    assert json.loads(bsm(site, "runs", "-o", "json").stdout)["items"] == []
+
+
+def test_a_rehearsal_that_fails_is_told_by_the_exit_code(site: Path) -> None:
+    (site / "playbooks" / "restart.yml").write_text(PLAYBOOK.replace("ansible.builtin.copy", "ansible.builtin.file"))
+    rehearsed = bsm(site, "run", "--alerts", "alerts.json", "--check")
+    assert rehearsed.returncode == 1
+    assert "restart.yml fails in check mode already: failed on db-1" in rehearsed.stdout

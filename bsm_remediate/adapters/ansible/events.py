@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from difflib import unified_diff
 from typing import Any
 
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookEvent
 
 _LONGEST_MESSAGE = 500
+_LONGEST_DIFF = 4_000
 _UNPRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _KINDS = {
     "playbook_on_play_start": "play",
@@ -56,6 +59,7 @@ class Account:
     attempt: int
     redact: Callable[[str], str]
     tell: Callable[[PlaybookEvent], None]
+    shows_diffs: bool = False
     recap: Recap | None = None
     begun: bool = False
     """Whether a task was started."""
@@ -89,6 +93,7 @@ class Account:
                 host=facts.get("host"),
                 task=one_line(self.redact(str(facts["task"]))) if facts.get("task") else None,
                 message=message,
+                diff=self.redact(diff_text(result))[:_LONGEST_DIFF] if self.shows_diffs else "",
                 duration_s=facts.get("duration"),
             )
         )
@@ -121,6 +126,29 @@ def _message(kind: str, facts: Mapping[str, Any], result: Mapping[str, Any]) -> 
     if kind == "failed" and "rc" in result:
         parts.append(str(result.get("stderr") or result.get("module_stderr") or result.get("stdout") or ""))
     return ": ".join(part.strip() for part in parts if part.strip())
+
+
+def diff_text(result: Mapping[str, Any]) -> str:
+    """What `--diff` had the task say, as lines: a module gives a finished text, or before and after."""
+    given = result.get("diff")
+    parts = given if isinstance(given, list) else [given]
+    lines: list[str] = []
+    for part in parts:
+        if not isinstance(part, Mapping):
+            continue
+        if isinstance(part.get("prepared"), str):
+            lines += part["prepared"].splitlines()
+            continue
+        before, after = (_lines(part.get(side)) for side in ("before", "after"))
+        old, new = (str(part.get(f"{side}_header") or side) for side in ("before", "after"))
+        lines += unified_diff(before, after, old, new, n=2, lineterm="")
+    return "\n".join(_UNPRINTABLE.sub(" ", line) for line in lines)
+
+
+def _lines(side: object) -> list[str]:
+    if side is None:
+        return []
+    return (side if isinstance(side, str) else json.dumps(side, indent=2, sort_keys=True, default=str)).splitlines()
 
 
 def _moment(created: object) -> datetime:

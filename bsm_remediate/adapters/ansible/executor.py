@@ -90,7 +90,7 @@ class AnsibleExecutor:
             launch, folder = self._prepared(call, project)
         except (ValueError, OSError, InventoryUnreadable) as refused:
             return self._result(PlaybookOutcome.NOT_STARTED, redact(one_line(str(refused))), begin)
-        account = Account(run=call.run, attempt=call.attempt, redact=redact, tell=on_event)
+        account = Account(run=call.run, attempt=call.attempt, redact=redact, tell=on_event, shows_diffs=call.check_mode)
         try:
             ended = launch.carry_out(folder, account, cancelled=cancelled, redact=redact)
             outcome, reason = classify(ended, call.hosts)
