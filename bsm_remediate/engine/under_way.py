@@ -16,6 +16,7 @@ from bsm_remediate.ports import Clock
 _log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.2
+_ENDS_WITHIN_S = 60.0
 
 Spawn = Callable[[Callable[[], None], str], None]
 """Starts a function in a thread of that name; tests give the virtual clock's."""
@@ -42,9 +43,7 @@ class UnderWay:
 
     def carry_out(self, run: RunId, stage: Stage) -> None:
         """Take `run` to its end. Never raises."""
-        flag = threading.Event()
-        with self._guard:
-            self._flags[run] = flag
+        flag = self._flag_alone(run)
         try:
             self._remediation.carry_out(run, stage, flag.is_set)
         except RunNotRecorded as error:
@@ -57,6 +56,17 @@ class UnderWay:
                 self._flags.pop(run, None)
                 self._idle.notify_all()
             self._ended()
+
+    def _flag_alone(self, run: RunId) -> threading.Event:
+        """The flag of `run`, once nothing else here carries it out: when this engine was cut off, another may have taken
+        the run over and died before it did anything, and then it comes back here, where its first thread has gone on.
+        """
+        flag = threading.Event()
+        while True:
+            with self._guard:
+                if self._flags.setdefault(run, flag) is flag:
+                    return flag
+            self._clock.wait(_ENDS_WITHIN_S, until=lambda: run not in self._flags)
 
     def cancel(self, run: RunId) -> bool:
         """Ask that run to stop; False when none of that id is under way here."""

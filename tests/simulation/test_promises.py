@@ -25,3 +25,8 @@ def test_no_history_breaks_a_promise(block: int, engines: int) -> None:
             History(seed, engines=engines).run(_LASTS_S)
         except AssertionError as broken:
             raise AssertionError(f"seed {seed}, {engines} engines:\n{broken}") from None
+
+
+@pytest.mark.parametrize(("seed", "engines"), [(223, 1), (273, 1)])
+def test_histories_that_broke_one_once_do_so_no_more(seed: int, engines: int) -> None:
+    History(seed, engines=engines).run(_LASTS_S)
