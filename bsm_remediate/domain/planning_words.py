@@ -36,11 +36,12 @@ class Wording:
         self._order = order
         self._why = why
         self._loss = courses.loss(order)
+        self._most = max((one.density for one in why.values()), default=0.0)
         self._services: dict[Var, list[NodeId]] = {}
-        for named in (courses.circuit.ok, courses.circuit.not_down):
-            for node, var in named.items():
-                if node not in self._services.setdefault(var, []):
-                    self._services[var].append(node)
+        circuit = courses.circuit
+        for node, not_down, ok in zip(circuit.services, circuit.not_down, circuit.ok, strict=True):
+            for var in {not_down, ok}:
+                self._services.setdefault(var, []).append(node)
 
     def reason(self, var: Var, *, is_first: bool) -> str:
         """What the loss is that the job of `var` helps to stop."""
@@ -49,7 +50,8 @@ class Wording:
             return "stops no loss by itself; restores redundancy or what nobody sells"
         names = sorted({node for one in purpose.valued for node in self._services.get(one, ())})
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        rank = ", the most per minute of work" if is_first else f", {purpose.density * 3600:.2f} per minute of work"
+        is_most = is_first and purpose.density >= self._most * (1 - 1e-9)
+        rank = ", the most per minute of work" if is_most else f", {purpose.density * 3600:.2f} per minute of work"
         verb = "needs" if len(names) == 1 else "need"
         return f"stops {self._rate(purpose)}{rank} ({shown} {verb} {purpose.work_s:.0f} s of work)"
 
@@ -88,6 +90,8 @@ class Wording:
     def _rate(self, purpose: Purpose) -> str:
         amount = f"{purpose.rate * 60:.2f} {self._unit}/min"
         goal = self._scene.bundle.goals[self._scene.situation.goal]
+        if all(weight == 1 for weight in goal.weights.values()):
+            return amount
         services = self._scene.bundle.service_map.services
         weights = {
             goal.weight(services[node].function) for one in purpose.valued for node in self._services.get(one, ())

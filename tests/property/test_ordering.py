@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import permutations, repeat
 from math import isclose
 
+import numpy as np
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
 from bsm_remediate.domain.ordering.order import Ordering
 from bsm_remediate.domain.ordering.planner import best_order, proven_order
-from bsm_remediate.domain.ordering.reduction import Found, SmallOutage, reduced
+from bsm_remediate.domain.ordering.reduction import Found, Numbers, SmallOutage, reduced
 from bsm_remediate.domain.ordering.search import improved
 from bsm_remediate.domain.ordering.together import Together
 from bsm_remediate.domain.ordering.ways import ways_of
@@ -158,14 +159,14 @@ def test_wide_outages_have_the_same_gates(outage: Outage) -> None:
     slow = SmallOutage(compact, live, menders, first_gate)
     loops = compiled()
     assert loops is not None, "numba is there wherever the tests run"
-    vertices = range(len(compact))
+    vertices = np.arange(len(compact))
     for one in ((reduce, keep), loops):
         fast = WideOutage(compact, live, menders, first_gate, one)
         for limit in (1, 2):
             assert _said(fast, vertices, limit, first_gate) == _said(slow, vertices, limit, first_gate)
 
 
-def _said(found: Found, vertices: Sequence[int], limit: Level, first_gate: int) -> list[object]:
+def _said(found: Found, vertices: Numbers, limit: Level, first_gate: int) -> list[object]:
     """What each variable says, in terms of jobs."""
     wanted = found.variables(vertices, limit)
     gates, new = found.below(wanted)
@@ -193,7 +194,7 @@ def test_the_best_order_there_is_lies_between_the_bound_and_the_plan(outage: Out
     least = min(outage.loss(courses.slots(order)) for order in permutations(range(len(outage.jobs))))
     found = best_order(circuit, outage.crew)
     assert sorted(found.order) == list(range(len(outage.jobs))), "each exactly once"
-    assert lower_bound(circuit, outage.crew) <= least + 1e-6
+    assert lower_bound(Courses(circuit, outage.crew), outage.crew) <= least + 1e-6
     assert found.lower_bound <= found.loss + 1e-9
     assert isclose(found.loss, courses.loss(found.order), abs_tol=1e-6)
     assert found.loss >= least - 1e-6
