@@ -45,7 +45,7 @@ def _service(row: Row, plan: Row) -> list[str]:
     lines += [
         f"{held['policy'] or 'no policy'} on {held['component']}: {held['verdict']}, {held['reason']}"
         for held in plan["held"]
-        if held["component"] in row["causes"]
+        if held["component"] in {row["id"], *row["causes"]}
     ]
     if row["at_risk"]:
         lines.append(f"one more failure of {', '.join(row['at_risk'])} would take it down")

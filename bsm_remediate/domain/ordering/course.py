@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
 from operator import mul
 from typing import TypeVar
 
@@ -36,6 +37,13 @@ class Courses:
         """Those that another job, or a run under way, may hold."""
         self._is_contended = any(self._locks)
         self._work = [job.duration_s if if_all_succeed else job.work_s for job in circuit.jobs]
+
+    def with_longer(self, job: Var, seconds: float) -> Courses:
+        """As if `job` took so much longer."""
+        found = copy(self)
+        work = found._work = list(self._work)  # noqa: SLF001  its own kind
+        work[job] += seconds
+        return found
 
     def slots(self, order: Sequence[Var]) -> dict[JobId, Slot]:
         """When and where each job runs."""
