@@ -96,7 +96,7 @@ def _said(plan: Row, is_meant: Callable[[Row], bool]) -> list[str]:
 
 
 def _run(run: Row, events: list[Row]) -> list[str]:
-    lines = [f"{run['playbook']} was chosen for {run['component']} because it {run['reason']}"]
+    lines = [f"{run['playbook']} was chosen for {run['component']}: {run['reason']}"]
     if run["approved_by"]:
         lines.append(f"approved by {run['approved_by']}")
     if run["outcome"]:

@@ -19,6 +19,9 @@ from bsm_remediate.domain.service_map import Service
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State, worse
 
+_MOST_EQUAL = 5
+"""Suspects that are named beside each other."""
+
 
 def assess(
     bundle: Bundle,
@@ -114,10 +117,14 @@ def _last_known(own: Mapping[NodeId, State], signals: Mapping[NodeId, Sequence[S
 
 
 def _named_causes(causes: Sequence[RootCause]) -> dict[NodeId, tuple[NodeId, ...]]:
-    """What fails → its causes, likeliest first; suspects only where nothing else explains it, symptoms never."""
-    named: dict[NodeId, list[NodeId]] = {}
+    """What fails → its causes, likeliest first; suspects only where nothing else explains it, those that are equally
+    likely (at most `_MOST_EQUAL`); symptoms never.
+    """
+    named: dict[NodeId, list[RootCause]] = {}
     for cause in sorted(causes, key=lambda cause: cause.suspect):
         for node in () if cause.symptom else cause.explains:
-            if not (cause.suspect and named.get(node)):
-                named.setdefault(node, []).append(cause.component)
-    return {node: tuple(found) for node, found in named.items()}
+            known = named.setdefault(node, [])
+            is_alike = known and known[0].suspect and known[0].score == cause.score and len(known) < _MOST_EQUAL
+            if not (cause.suspect and known) or is_alike:
+                known.append(cause)
+    return {node: tuple(one.component for one in found) for node, found in named.items()}

@@ -182,9 +182,10 @@ def _about_service(reading: Reading, service: NodeId) -> Decision:
         reason = f"no policy names {reading.meaning.name or 'it'}"
     elif any(policy.do for policy in reading.policies):
         named = next(policy.id for policy in reading.policies if policy.do)
-        reason = f"{service} is a service; {named} must name the component to act on (component: …)"
+        says = f"says that {service} is {reading.sets}" if reading.sets is not State.OK else f"is about {service}"
+        reason = f"{reading.meaning.name} {says}, a service; {named} must name the component to act on (component: …)"
     else:
-        reason = f"{reading.policies[0].id} only says what it means"
+        reason = f"{reading.policies[0].id} only says what it means: {service} is {reading.sets}"
     return Decision(
         component=service, policy=None, verdict=Verdict.NO_POLICY, reason=reason, alerts=(reading.alert.key,)
     )

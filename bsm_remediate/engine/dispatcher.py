@@ -149,7 +149,7 @@ def _run_of(step: Step, situation: Situation, state: RunState, bundle: Digest) -
         playbook=step.alternative.playbook,
         alternative=decision.alternative,
         state=state,
-        reason=step.reason if state is RunState.QUEUED else decision.reason,
+        reason=step.reason,
         expected_duration_s=step.expected_duration_s,
         planned_at=situation.at,
         once=step.alternative.once,

@@ -135,7 +135,7 @@ def test_a_label_that_names_a_service_reports_its_state_and_is_no_cause() -> Non
     assert found.signals == ()
     assert found.unmapped == ()
     assert found.impact.services[NodeId("checkout")].state is State.DOWN
-    assert found.impact.root_causes == ()
+    assert all(cause.suspect and cause.component != "checkout" for cause in found.impact.root_causes)
     assert found.plan.steps == ()
 
 
@@ -171,9 +171,11 @@ def test_an_alert_about_a_service_is_shown_though_nothing_can_be_done_about_it()
     assert (one.component, one.policy, one.verdict) == ("checkout", None, Verdict.NO_POLICY)
     assert one.reason == "no policy names Down"
     (one,) = seen(service="checkout").decisions
-    assert one.reason == "checkout is a service; restart must name the component to act on (component: …)"
+    assert one.reason == (
+        "Down says that checkout is down, a service; restart must name the component to act on (component: …)"
+    )
     (one,) = seen(bundle(*PARTS, policy("meaning", match={"alertname": "Down"}, do=[])), service="checkout").decisions
-    assert one.reason == "meaning only says what it means"
+    assert one.reason == "meaning only says what it means: checkout is down"
     assert seen(service="checkout").plan.held[0].component == "checkout"
 
 
