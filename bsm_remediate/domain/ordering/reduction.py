@@ -117,6 +117,9 @@ class SmallOutage:
         self._starts = compact.children.quick[0]
         self._vars: tuple[dict[int, Var], dict[int, Var]] = ({}, {})
         """By limit (1: ok, 2: not down) less one: vertex → variable."""
+        for vertex, some in menders.items():
+            if len(some) > 1:  # first of all, as in wide outages: so the gates have the same numbers
+                self._mended(vertex)
         self._settle(live.level.nonzero()[0].tolist())
 
     def variables(self, vertices: Numbers, limit: Level) -> Numbers:

@@ -1,7 +1,8 @@
 """The reduction of wide outages: the same gates as `circuit` finds them, worked out over flat arrays by machine code.
 
 Plain Python takes some ten microseconds for each vertex that fails; a core switch fails a hundred thousand of them. The
-gates come out the same up to the order of their children; which vertices are one gate is told by a hash table here.
+circuit comes out the same, gate by gate, so that the plan is the same with and without machine code; which vertices are
+one gate is told by a hash table here.
 """
 
 from __future__ import annotations
@@ -32,21 +33,24 @@ class WideOutage:
         self._keep = loops[1]
         failing = live.level.nonzero()[0]
         children = np.diff(compact.children.starts)[failing]
-        shared = {vertex: some for vertex, some in menders.items() if len(some) > 1}
-        most_gates = 4 * len(failing) + len(shared) + 1
-        most_children = int(2 * children.sum()) + 6 * len(failing) + sum(map(len, shared.values()))
+        alike: dict[tuple[Var, ...], list[int]] = {}
+        for vertex, some in menders.items():
+            if len(some) > 1:
+                alike.setdefault(tuple(some), []).append(vertex)
+        most_gates = 4 * len(failing) + len(alike) + 1
+        most_children = int(2 * children.sum()) + 6 * len(failing) + sum(map(len, alike))
         # Room for the most that there may be: what isn't needed is never touched, and so costs nothing.
         self._need, self._begins = np.empty(most_gates, np.int64), np.empty(most_gates + 1, np.int64)
         self._children, self._weights = np.empty(most_children, np.int64), np.empty(most_children, np.int64)
         self._begins[0] = 0
         mended, self._fine, self._not_down = np.full((3, len(compact)), ALWAYS, np.int32)  # small, to stay near
         mended[:] = NEVER_TRUE
-        for number, (vertex, some) in enumerate(shared.items()):  # any of several repairs will do
+        for number, (shared, vertices) in enumerate(alike.items()):  # any of several repairs will do
             self._need[number] = 1
             begin = int(self._begins[number])
-            self._begins[number + 1] = end = begin + len(some)
-            self._children[begin:end], self._weights[begin:end] = some, 1
-            mended[vertex] = first_gate + number
+            self._begins[number + 1] = end = begin + len(shared)
+            self._children[begin:end], self._weights[begin:end] = shared, 1
+            mended[vertices] = first_gate + number
         for vertex, some in menders.items():
             if len(some) == 1:
                 mended[vertex] = some[0]
@@ -62,7 +66,7 @@ class WideOutage:
             *np.zeros((2, int(children.max(initial=0)) + 3), np.int64),
         )
         state = (live.own, live.level, mended, self._fine, self._not_down)
-        self._number = loops[0](failing, graph, state, pool, first_gate, len(shared))
+        self._number = loops[0](failing, graph, state, pool, first_gate, len(alike))
 
     @classmethod
     def of(
@@ -210,9 +214,18 @@ def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, ga
                         table[slot] = gates
                         need_by_gate[gates] = need
                         place = begin_by_gate[gates]
-                        for one in range(number):
-                            children[place + one] = some_vars[one]
-                            weights[place + one] = some_weights[one]
+                        if number == 2:
+                            first_place = 0 if some_vars[0] < some_vars[1] else 1
+                            children[place] = some_vars[first_place]
+                            weights[place] = some_weights[first_place]
+                            children[place + 1] = some_vars[1 - first_place]
+                            weights[place + 1] = some_weights[1 - first_place]
+                        else:
+                            for one in np.argsort(some_vars[:number]):
+                                children[place] = some_vars[one]
+                                weights[place] = some_weights[one]
+                                place += 1
+                            place = begin_by_gate[gates]
                         gates += 1
                         begin_by_gate[gates] = place + number
                         result = first_gate + gates - 1
