@@ -30,10 +30,10 @@ def lower_bound(courses: Courses, crew: Crew) -> float:
     starts, rates = _lines(circuit)
     sets = _charged(needed_sets(circuit), rates)
     charged = charges(grouped(sets, rates), [job.work_s for job in circuit.jobs])
-    by_work = sum(
-        start + rate * begin if jobs else curve.until(times[var])
-        for start, rate, jobs, (var, curve) in zip(starts, rates, sets, circuit.valued, strict=True)
-    )
+    by_work = sum(starts) + begin * sum(rates)
+    for start, rate, jobs, (var, curve) in zip(starts, rates, sets, circuit.valued, strict=True):
+        if not jobs:  # nobody can say which work it needs
+            by_work += curve.until(times[var]) - start - rate * begin
     work = np.maximum(np.array([job.work_s for job in circuit.jobs]), 1e-9)
     half = float((charged * work).sum()) / 2
     shared = max((smith(charged, work) - half) / len(crew.executors) + half, _host_by_host(circuit, charged, work))

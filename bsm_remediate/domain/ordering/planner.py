@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import chain, permutations
 from operator import itemgetter
 
 from bsm_remediate.domain.ordering.bound import lower_bound
@@ -150,7 +150,7 @@ class _Starts:
         self._executors = executors
         self._work = [job.work_s for job in circuit.jobs]
         used = {var for var, _ in circuit.valued}
-        used.update(*(gate.children for gate in circuit.gates))  # the circuit has no other gates
+        used.update(chain.from_iterable([gate[1] for gate in circuit.gates]))  # the circuit has no other gates
         jobs = sorted(range(len(circuit.jobs)), key=lambda job: (self._work[job], job))
         self._useful = [job for job in jobs if job in used]
         self._idle = [job for job in jobs if job not in used]

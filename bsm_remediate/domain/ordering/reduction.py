@@ -60,7 +60,8 @@ def reduced(
     found: Found = WideOutage.of(compact, live, by_vertex, first_gate) or SmallOutage(
         compact, live, by_vertex, first_gate
     )
-    vertices = np.fromiter(map(compact.number_of.__getitem__, worth), np.int64, len(worth))
+    # All at once: in a loop each look-up would wait for memory.
+    vertices = np.array(itemgetter(*worth)(compact.number_of) if worth else [], np.int64).reshape(-1)
     old = np.array([found.variables(vertices, 2), found.variables(vertices, 1)], np.int64).reshape(2, -1)
     gates, new = found.below(old.ravel())
     is_gate = old >= first_gate
@@ -82,9 +83,9 @@ def _valued(worth: Iterable[Worth], variables: Numbers) -> tuple[tuple[Var, Loss
     curves = list(worth)
     rates, until_up, until_ok, bent = [], [], [], []
     for place, one in enumerate(curves):  # once through what may be tens of thousands, far apart in memory
-        full = one.full
-        if len(full.seconds) == 1 and not full.lost[0]:
-            rates.append(full.rate)
+        rate, seconds, lost = one.full
+        if len(seconds) == 1 and not lost[0]:
+            rates.append(rate)
         else:  # few
             bent.append(place)
             rates.append(0.0)
