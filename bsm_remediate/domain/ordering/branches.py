@@ -105,7 +105,9 @@ def sums(sets: Sequence[JobSet], work: Sequence[float]) -> list[float]:
     each = np.array(work, np.float64)
     chunk = max(_CELLS_AT_ONCE // max(len(work), 1), 1)
     for begin in range(0, len(sets), chunk):
-        found += (as_table(sets[begin : begin + chunk], len(work)) @ each).tolist()
+        some = sets[begin : begin + chunk]
+        rows, members = incidences(some, len(work))
+        found += np.bincount(rows, each[members], len(some)).tolist()
     return found
 
 
