@@ -9,17 +9,18 @@ Everything is judged by the same list scheduling, as the executors take the jobs
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import goals
 from outages import Outage, of, outage, tiered
 
+from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.live_levels import Wiring
 from bsm_remediate.domain.loss_curve import LossCurve
@@ -28,9 +29,11 @@ from bsm_remediate.domain.ordering.course import Courses
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Worth
 from bsm_remediate.domain.ordering.planner import best_order, proven_order
 from bsm_remediate.domain.ordering.reduction import reduced
+from bsm_remediate.domain.policy import Evidence
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Component, LossRates, Service, ServiceMap
-from bsm_remediate.testing.builders import component, every, service, service_map
+from bsm_remediate.testing.builders import alert, bundle, component, every, policy, service, service_map, situation
+from bsm_remediate.web.server import collect_garbage_rarely
 
 FAMILIES = ("tiered", "random", "allof")
 SIZES = ((10, 2), (30, 4), (100, 4), (1000, 8))
@@ -187,12 +190,9 @@ def core_outage(size: int) -> Outage:
 
 def first_plan_ms(one: Outage, rounds: int, *, is_compiled: bool) -> tuple[float, float]:
     """Median milliseconds from what fails to the circuit, and from there to the first plan."""
-    one.rollup.__dict__["wiring"] = Wiring(one.rollup.compact, is_compiled=is_compiled)
-    one.rollup.__dict__.pop("_asked", None)
-    arguments = one.asked()
+    arguments = _asked(one, is_compiled=is_compiled)
     to_circuit, to_plan = [], []
-    gc.collect()
-    gc.freeze()
+    collect_garbage_rarely()  # as the engine does
     for _ in range(rounds + 1):
         began = time.perf_counter()
         circuit = reduced(one.rollup, **arguments)
@@ -201,6 +201,40 @@ def first_plan_ms(one: Outage, rounds: int, *, is_compiled: bool) -> tuple[float
         to_circuit.append(middle - began)
         to_plan.append(time.perf_counter() - middle)
     return 1e3 * statistics.median(to_circuit[1:]), 1e3 * statistics.median(to_plan[1:])
+
+
+def _asked(one: Outage, *, is_compiled: bool) -> dict[str, Any]:
+    one.rollup.__dict__["wiring"] = Wiring(one.rollup.compact, is_compiled=is_compiled)
+    one.rollup.__dict__.pop("_asked", None)
+    return one.asked()
+
+
+def whole_look_ms(one: Outage) -> float:
+    """Milliseconds of a whole look once all is known: from alerts to states, loss, causes, and the plan in words."""
+    shop = bundle(
+        *one.rollup.service_map.components.values(),
+        *one.rollup.service_map.services.values(),
+        policy("restart", match={"alertname": "Down"}, evidence=Evidence.DIRECT),
+    )
+    evaluator = Evaluator(shop)
+    what = situation(*(alert("Down", instance=str(name)) for name in one.failed), executors=len(one.crew.executors))
+    evaluator.evaluate(what)
+    collect_garbage_rarely()
+    began = time.perf_counter()
+    evaluator.evaluate(what)
+    return 1e3 * (time.perf_counter() - began)
+
+
+def plain_beside_fast(cases: Sequence[Outage]) -> float:
+    """What plans made without machine code lose more than those made with it, at most, as a share."""
+    losses = [
+        [
+            best_order(reduced(one.rollup, **_asked(one, is_compiled=is_compiled)), one.crew).loss
+            for is_compiled in (True, False)
+        ]
+        for one in cases
+    ]
+    return max(plain / fast - 1 for fast, plain in losses)
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -236,8 +270,19 @@ def main() -> int:
     _show_gaps(seeds)
     if chosen.data.exists():
         _show_stored(chosen.data)
+    _show_plain(seeds)
     _show_times(10_000 if chosen.quick else 100_000)
     return 0
+
+
+def _show_plain(seeds: int) -> None:
+    print()
+    for failed, most in ((100, 0.05), (1000, 0.15)):
+        number = seeds if failed < 1000 else max(seeds // 3, 1)
+        cases = [outage(family, failed, seed=seed, executors=8) for family in FAMILIES for seed in range(number)]
+        worse = plain_beside_fast(cases)
+        title = f"plan without numba, {failed:,} failed, loses more"
+        goals.told(title, f"{worse:.2%} of {len(cases)}", f"{most:.0%}", met=worse <= most)
 
 
 def _show_gaps(seeds: int) -> None:
@@ -285,6 +330,7 @@ def _show_times(size: int) -> None:
             told[name] = to_circuit + to_plan
             down = len(one.rollup.levels(dict.fromkeys(one.failed, 2)))
             print(f"  {title:14} {name:6} {to_circuit:7.0f} + {to_plan:.0f} ({down:,} nodes fail)")
+        print(f"  {title:14} a whole look, with states, causes and words: {whole_look_ms(one):.0f}")
         met = told["fast"] <= FIRST_PLAN_MS
         goals.told(f"first plan, {title}, fast", f"{told['fast']:.0f} ms", f"{FIRST_PLAN_MS:.0f} ms", met=met)
 

@@ -62,7 +62,9 @@ class Account:
         slots = courses.slots(range(len(jobs)))
         restored = [slots[number].start_s + self.repairs[one].restored_s for number, one in enumerate(order)]
         times = courses.given(restored)
-        return {service: courses.when(times, circuit.not_down[service]) for service in services}
+        return {
+            service: courses.when(times, var) for service, var in zip(circuit.services, circuit.not_down, strict=True)
+        }
 
     def loss(self, outages: Mapping[str, float]) -> dict[str, float]:
         """Money for `outages` in seconds, at the rates of now."""

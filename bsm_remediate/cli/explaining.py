@@ -45,7 +45,7 @@ def _service(row: Row, plan: Row) -> list[str]:
     lines += [
         f"{held['policy'] or 'no policy'} on {held['component']}: {held['verdict']}, {held['reason']}"
         for held in plan["held"]
-        if held["component"] in row["causes"]
+        if held["component"] in {row["id"], *row["causes"]}
     ]
     if row["at_risk"]:
         lines.append(f"one more failure of {', '.join(row['at_risk'])} would take it down")
@@ -96,7 +96,7 @@ def _said(plan: Row, is_meant: Callable[[Row], bool]) -> list[str]:
 
 
 def _run(run: Row, events: list[Row]) -> list[str]:
-    lines = [f"{run['playbook']} was chosen for {run['component']} because it {run['reason']}"]
+    lines = [f"{run['playbook']} was chosen for {run['component']}: {run['reason']}"]
     if run["approved_by"]:
         lines.append(f"approved by {run['approved_by']}")
     if run["outcome"]:

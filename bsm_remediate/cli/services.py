@@ -9,7 +9,7 @@ import click
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.output import emit, output_option
-from bsm_remediate.cli.tables import plain, simple_table, state_text
+from bsm_remediate.cli.tables import loss_text, plain, simple_table, state_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ def show_services(console: Console, services: list[Row]) -> None:
             plain(one["id"]),
             plain(one.get("function") or ""),
             state_text(one["state"]),
-            f"{one['loss_per_minute']:,.2f}",
+            loss_text(one["loss_per_minute"], one.get("loss_range") or [one["loss_per_minute"]]),
             plain(", ".join(one["causes"])),
             plain(", ".join(one.get("at_risk", []))),
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from bsm_remediate.domain.duration import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
 STATE_STYLES = {
@@ -55,3 +57,8 @@ def simple_table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def loss_text(loss: float, ends: Sequence[float]) -> str:
+    """Money per minute; both ends while it isn't known."""
+    return f"{loss:,.2f}" if ends[0] == ends[-1] else f"{ends[0]:,.2f} to {ends[-1]:,.2f}"

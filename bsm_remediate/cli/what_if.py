@@ -15,7 +15,7 @@ from bsm_remediate.cli.moments import known_goal, known_node, parse_moment
 from bsm_remediate.cli.output import emit, output_option
 from bsm_remediate.cli.plan import show_plan
 from bsm_remediate.cli.progress import shown
-from bsm_remediate.cli.tables import plain, simple_table, state_text
+from bsm_remediate.cli.tables import loss_text, plain, simple_table, state_text
 from bsm_remediate.domain.assessment import assess
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
@@ -174,6 +174,7 @@ def document(bundle: Bundle, impact: Impact) -> dict[str, Json]:
         services[node] = {
             "state": impact.state(node).value,
             "loss_per_minute": round(found.loss_per_minute, 4) if found is not None else 0.0,
+            "loss_range": [round(end, 4) for end in found.loss_range] if found is not None else [0.0, 0.0],
             "causes": list(found.causes) if found is not None else [],
             "at_risk": list(found.at_risk) if found is not None else [],
         }
@@ -190,9 +191,8 @@ def _show(console: Console, bundle: Bundle, impact: Impact) -> None:
     table = simple_table("service", "state", f"{bundle.currency}/min", "causes", right=(f"{bundle.currency}/min",))
     hit = [one for one in impact.services.values() if one.state is not State.OK]
     for one in sorted(hit, key=lambda one: (-one.loss_per_minute, one.service)):
-        table.add_row(
-            plain(one.service), state_text(one.state), f"{one.loss_per_minute:,.2f}", plain(", ".join(one.causes))
-        )
+        loss = loss_text(one.loss_per_minute, one.loss_range)
+        table.add_row(plain(one.service), state_text(one.state), loss, plain(", ".join(one.causes)))
     if hit:
         console.print(table)
     at_risk = [one for one in impact.services.values() if one.state is State.OK and one.at_risk]

@@ -13,7 +13,7 @@ from operator import attrgetter, is_not
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.classify import Classifier
+from bsm_remediate.domain.classify import Classifier, Reading
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.signal import Signal
@@ -64,11 +64,17 @@ class Board:
         self._unmapped: dict[AlertKey, Unmapped] = {}
         self.reports: dict[AlertKey, tuple[NodeId, State]] = {}
         """Alerts about services: which, and what state they report."""
+        self._about_services: dict[AlertKey, Decision] = {}
 
     @property
     def unmapped(self) -> list[Unmapped]:
         """The earliest first."""
         return sorted(self._unmapped.values(), key=lambda one: (one.alert.starts_at, one.alert.key))
+
+    @property
+    def about_services(self) -> list[Decision]:
+        """Of alerts that name a service: why nothing is done about them."""
+        return [self._about_services[key] for key in sorted(self._about_services)]
 
     def read(
         self, alerts: Sequence[Alert], last_seen: Mapping[AlertKey, datetime], now: datetime
@@ -108,8 +114,10 @@ class Board:
         mapped = reading.mapped
         if mapped.reason:
             self._unmapped[alert.key] = Unmapped(alert=alert, decision=_unmapped(alert, mapped.reason))
-        if mapped.service is not None and reading.sets is not State.OK and alert.is_firing:
-            self.reports[alert.key] = (mapped.service.node, reading.sets)
+        if mapped.service is not None:
+            self._about_services[alert.key] = _about_service(reading, mapped.service.node)
+            if reading.sets is not State.OK and alert.is_firing:
+                self.reports[alert.key] = (mapped.service.node, reading.sets)
         for signal in reading.signals():
             component = signal.statement.component
             said = self._said.get(component)
@@ -122,6 +130,7 @@ class Board:
     def _forget(self, alert: Alert) -> None:
         self._unmapped.pop(alert.key, None)
         self.reports.pop(alert.key, None)
+        self._about_services.pop(alert.key, None)
         for target in self._classifier.read(alert).mapped.components:
             said = self._said[target.node]
             said.pop(alert.key, None)
@@ -160,11 +169,26 @@ class Board:
         is_silent = now > self._seen(signal.alert) + self._timeout
         if signal.sets is State.OK or not (is_silent or signal.alert.status is AlertStatus.UNKNOWN):
             return signal
-        return signal._replace(statement=signal.statement._replace(sets=State.UNKNOWN))
+        return signal._replace(statement=signal.statement._replace(sets=State.UNKNOWN, was=signal.sets))
 
 
 def _unmapped(alert: Alert, reason: str) -> Decision:
     return Decision(component=None, policy=None, verdict=Verdict.UNMAPPED, reason=reason, alerts=(alert.key,))
+
+
+def _about_service(reading: Reading, service: NodeId) -> Decision:
+    """An alert about a service says what people notice, not what to repair."""
+    if not reading.policies:
+        reason = f"no policy names {reading.meaning.name or 'it'}"
+    elif any(policy.do for policy in reading.policies):
+        named = next(policy.id for policy in reading.policies if policy.do)
+        says = f"says that {service} is {reading.sets}" if reading.sets is not State.OK else f"is about {service}"
+        reason = f"{reading.meaning.name} {says}, a service; {named} must name the component to act on (component: …)"
+    else:
+        reason = f"{reading.policies[0].id} only says what it means: {service} is {reading.sets}"
+    return Decision(
+        component=service, policy=None, verdict=Verdict.NO_POLICY, reason=reason, alerts=(reading.alert.key,)
+    )
 
 
 def _together(one: Heard, other: Heard) -> Heard:

@@ -8,12 +8,13 @@ clearly against a symptom being one, it is listed too, marked as such.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
 from bsm_remediate.domain.anomaly import is_about_itself, read_anomalies
-from bsm_remediate.domain.causes import Failing, suspects
+from bsm_remediate.domain.causes import Failing, suspects, unexplained
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.impact import RootCause
 from bsm_remediate.domain.rollup import RollUp
@@ -32,6 +33,8 @@ more, the square of those beyond the first times as much: that many coincidences
 """
 _SIGNALS_READ = 8
 """Signals looked at for the words about a component."""
+_OF_REPORTS = 0.1
+"""All together the share of the suspects below services that only a report says fail, beside real causes."""
 _HEARSAY = 0.2
 """How much a component with an alert that changes no state explains what needs it."""
 
@@ -60,7 +63,33 @@ def root_causes(
     explained = failing.blame.explained_by(listed)
     causes = [words.cause(node, explained[node], scores[node], is_symptom=node in excluded) for node in listed]
     causes += [words.suspect(node, scores[node]) for node in suspected]
+    causes = _with_unexplained(causes, unexplained(rollup, failing))
     return tuple(sorted(causes, key=lambda cause: (-cause.score, cause.suspect, -len(cause.explains), cause.component)))
+
+
+def _with_unexplained(causes: list[RootCause], of_reports: Mapping[NodeId, tuple[NodeId, ...]]) -> list[RootCause]:
+    """`causes`, and as suspects whatever would alone take down services that only a report says fail."""
+    named = {cause.component for cause in causes}
+    services_of: dict[NodeId, list[NodeId]] = {}
+    for service, alone in of_reports.items():
+        for node in alone:
+            if node not in named:
+                services_of.setdefault(node, []).append(service)
+    suspected = sorted(services_of, key=lambda node: (-len(services_of[node]), node))[:_MOST_SUSPECTS]
+    if not suspected:
+        return causes
+    theirs = _OF_REPORTS if sum(cause.score for cause in causes) else 1.0
+    return [replace(cause, score=round(cause.score * (1 - theirs), 4)) for cause in causes] + [
+        RootCause(
+            component=node,
+            score=round(theirs / len(suspected), 4),
+            explains=tuple(sorted(services_of[node])),
+            reason=f"has no alert of its own, but would alone take down {', '.join(sorted(services_of[node])[:3])}, of"
+            " which it isn't known why it fails",
+            suspect=True,
+        )
+        for node in suspected
+    ]
 
 
 def _suspected(rollup: RollUp, failing: Failing) -> dict[NodeId, list[NodeId]]:

@@ -74,6 +74,19 @@ def suspects(rollup: RollUp, failing: Failing) -> list[NodeId]:
     )
 
 
+def unexplained(rollup: RollUp, failing: Failing) -> dict[NodeId, tuple[NodeId, ...]]:
+    """Services that are reported to fail though their formulas are ok → components whose failure alone would explain
+    it.
+    """
+    reported = [node for node in failing.own if node in rollup.service_map.services]
+    without = {node: state for node, state in failing.own.items() if node in rollup.service_map.components}
+    if not reported:
+        return {}
+    states = rollup.states(without)
+    alone = rollup.single_failures([node for node in reported if states.get(node, State.OK) is State.OK], without)
+    return {service: tuple(node for node in nodes if node not in failing.states) for service, nodes in alone.items()}
+
+
 def explained_by(component: NodeId, requirements: Sequence[NodeId], states: Mapping[NodeId, State]) -> str:
     """Why `component` is taken for a symptom, for people: `requires db-1, which is down`."""
     if not requirements:

@@ -48,6 +48,7 @@ class Decision:
     """What may be done about one component under one policy, and why."""
 
     component: NodeId | None
+    """Or the service that an alert names; nothing is ever done about that itself."""
     policy: PolicyId | None
     verdict: Verdict
     reason: str

@@ -101,7 +101,7 @@ class Evaluator:
         scene = self._scene(situation, impact, prices, episodes, heard, maintenance)
         candidates, settled = self._decide_all(scene, heard)
         unmapped = self._board.unmapped
-        settled += [one.decision for one in unmapped]
+        settled += [*self._board.about_services, *(one.decision for one in unmapped)]
         decisions = [*(one.decision for one in candidates), *settled]
         held = [one for one in decisions if not one.verdict.is_planned and one.verdict not in _NOT_HELD]
         plan = make_plan(scene, candidates, held=held, unmapped=[one.alert for one in unmapped])

@@ -13,7 +13,7 @@ from bsm_remediate.domain.state import State
 
 
 def share(service: Service, state: State) -> float:
-    """The part of the full rate that `state` costs; for unknown the part that is certain: none."""
+    """The part of the full rate that `state` costs; unknown by itself costs nothing."""
     if state is State.DOWN:
         return 1.0
     return service.degraded if state is State.DEGRADED else 0.0

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class LossCurve:
+class LossCurve(NamedTuple):  # made by the ten thousand
     """Money (or points) lost by an outage that goes on from now until some second.
 
     `lost[i]` is lost by `seconds[i]`, straight lines in between, and `rate` more per second after the last; it never

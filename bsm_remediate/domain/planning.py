@@ -11,7 +11,7 @@ from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.loss import share
 from bsm_remediate.domain.ordering.circuit import NEVER_TRUE, Circuit
-from bsm_remediate.domain.ordering.course import NEVER, Courses
+from bsm_remediate.domain.ordering.course import Courses, Moment
 from bsm_remediate.domain.ordering.job import Crew, RepairJob, Slot, Worth
 from bsm_remediate.domain.ordering.order import Ordering
 from bsm_remediate.domain.ordering.planner import best_order, proven_order
@@ -191,11 +191,12 @@ def _money(scene: Scene, found: _Ordered) -> float:
     times = found.courses.times(found.ordering.order)
     horizon_s = _longest(scene, found.circuit.jobs)
     lost = 0.0
-    for node, one in found.worth.items():
+    circuit = found.circuit
+    for node, *variables in zip(circuit.services, circuit.not_down, circuit.ok, strict=True):
         service = scene.bundle.service_map.services[node]
         since = scene.impact.services[node].since
-        money = replace(one, full=scene.prices.from_now(service, since=since, horizon_s=horizon_s))
-        for var, curve in zip((found.circuit.not_down[node], found.circuit.ok[node]), money.parts, strict=True):
+        full = scene.prices.from_now(service, since=since, horizon_s=horizon_s)
+        for var, curve in zip(variables, replace(found.worth[node], full=full).parts, strict=True):
             if var >= 0:
                 lost += curve.until(times[var])
     return lost
@@ -204,8 +205,8 @@ def _money(scene: Scene, found: _Ordered) -> float:
 def _unrestored(scene: Scene, circuit: Circuit) -> float:
     """Money per minute that goes on after all steps."""
     lost = 0.0
-    for node, var in circuit.ok.items():
-        final = 2 if circuit.not_down[node] == NEVER_TRUE else 1 if var == NEVER_TRUE else 0
+    for node, not_down, ok in zip(circuit.services, circuit.not_down, circuit.ok, strict=True):
+        final = 2 if not_down == NEVER_TRUE else 1 if ok == NEVER_TRUE else 0
         service = scene.bundle.service_map.services[node]
         lost += scene.prices.full(service) * share(service, LEVELS[final])
     return lost
@@ -218,11 +219,11 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
         slots = {job.id: Slot(executor=0, start_s=0.0, end_s=job.duration_s) for job in jobs}
     else:
         slots = Courses(found.circuit, crew, if_all_succeed=True).slots(order)
-    times = found.courses.given([slots[job.id].end_s for job in jobs])
     begun = sorted(order, key=lambda var: slots[jobs[var].id].start_s)  # a stable sort: else in their order
+    moments = found.courses.moments(begun, [slots[job.id].end_s for job in jobs])
     why = purposes(found.courses, order)
     wording = Wording(scene, found.courses, order, why)
-    restored = _restored_at(found.circuit, times)
+    restored = _restored_by(found.circuit, moments)
     steps = []
     for place, var in enumerate(begun):
         candidate, slot = planned[jobs[var].id], slots[jobs[var].id]
@@ -244,7 +245,7 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
                 start_s=slot.start_s,
                 expected_duration_s=case.alternative.duration.total_seconds(),
                 success=case.alternative.success,
-                restores=restored.get(slot.end_s, ()),
+                restores=tuple(restored.get(place, ())),
                 reason=reason,
                 written=case.written,
                 learned_from=case.learned_from,
@@ -256,13 +257,12 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
     return tuple(steps)
 
 
-def _restored_at(circuit: Circuit, times: Sequence[float]) -> dict[float, tuple[NodeId, ...]]:
-    """Seconds → the services that are ok again then."""
-    found: dict[float, tuple[NodeId, ...]] = {}
-    for node in sorted(circuit.ok):
-        at = Courses.when(times, circuit.ok[node])
-        if at < NEVER:
-            found[at] = (*found.get(at, ()), node)
+def _restored_by(circuit: Circuit, moments: Sequence[Moment]) -> dict[int, list[NodeId]]:
+    """By place of the step: the services that are ok again when it ends."""
+    found: dict[int, list[NodeId]] = {}
+    for node, ok in sorted(zip(circuit.services, circuit.ok, strict=True)):
+        if ok >= 0:
+            found.setdefault(moments[ok][1], []).append(node)
     return found
 
 

@@ -151,6 +151,16 @@ class RollUp:
             return {node: LEVELS[level] for node, level in low.items()}
         return {node: _settled(node, low, high, planned) for node in (*high, *(planned.keys() - high.keys()))}
 
+    def ends(self, own: Mapping[NodeId, State]) -> dict[NodeId, tuple[State, State]]:
+        """What is unknown under `own`, with its states at best and at worst."""
+        low, high, planned = self._ends(own)
+        found = {}
+        for node in high if low is not high else ():
+            at_low, at_high = _at_both_ends(node, low, high, planned)
+            if at_low is not at_high:
+                found[node] = (at_low, at_high)
+        return found
+
     def requires_level(self, node: NodeId, levels: Levels) -> Level:
         """The level of the formula of `node` alone when everything is at `levels`, the members of its own cycle taken
         as ok (DESIGN 5.3).
@@ -287,9 +297,13 @@ class RollUp:
 
 
 def _settled(node: NodeId, low: Levels, high: Levels, planned: Levels) -> State:
-    at_low = _planned_or_real(low.get(node, 0), planned.get(node, 0))
-    at_high = _planned_or_real(high.get(node, 0), planned.get(node, 0))
+    at_low, at_high = _at_both_ends(node, low, high, planned)
     return at_low if at_low is at_high else State.UNKNOWN
+
+
+def _at_both_ends(node: NodeId, low: Levels, high: Levels, planned: Levels) -> tuple[State, State]:
+    maintained = planned.get(node, 0)
+    return _planned_or_real(low.get(node, 0), maintained), _planned_or_real(high.get(node, 0), maintained)
 
 
 def _planned_or_real(level: Level, planned: Level) -> State:

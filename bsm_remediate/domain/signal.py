@@ -26,6 +26,8 @@ class Statement(NamedTuple):
     sets: State
     """State that it gives the component; OK when it has none to give; UNKNOWN once it is stale."""
     evidence: Evidence = Evidence.INDIRECT
+    was: State = State.OK
+    """What it gave before it was stale."""
 
 
 class Signal(NamedTuple):

@@ -152,7 +152,7 @@ def run_of_step(step: Step, situation: Situation, state: RunState, bundle: Diges
         playbook=step.alternative.playbook,
         alternative=decision.alternative,
         state=state,
-        reason=step.reason if state is RunState.QUEUED else decision.reason,
+        reason=step.reason,
         expected_duration_s=step.expected_duration_s,
         planned_at=situation.at,
         once=step.alternative.once,

@@ -158,6 +158,30 @@ def test_a_silent_component_whose_dependants_all_fail_is_a_suspect_and_never_act
     assert {step.decision.component for step in found.plan.steps} == {"web-1", "web-2"}
 
 
+def test_below_a_service_that_only_a_report_says_fails_suspects_are_what_would_alone_take_it_down() -> None:
+    found = seen(alert("Down", service="checkout"))
+    assert {(cause.component, cause.explains) for cause in found.impact.root_causes if cause.suspect} == {
+        ("db-1", ("checkout",)),
+        ("san-1", ("checkout",)),
+    }
+    assert sum(cause.score for cause in found.impact.root_causes) == pytest.approx(1)
+    assert found.impact.services[NodeId("checkout")].causes == ("db-1", "san-1")
+    assert not found.plan.steps
+
+
+def test_beside_a_known_cause_they_come_last() -> None:
+    found = seen(alert("Down", service="checkout"), down("cache-1"))
+    assert causes(found) == ["cache-1", "db-1", "san-1"]
+    assert sum(cause.score for cause in found.impact.root_causes) == pytest.approx(1)
+    assert found.impact.services[NodeId("search")].causes == ("cache-1",)
+
+
+def test_a_report_that_something_below_explains_makes_no_suspects() -> None:
+    found = seen(alert("Down", service="checkout"), down("db-1"))
+    assert causes(found) == ["db-1"]
+    assert found.impact.services[NodeId("checkout")].causes == ("db-1",)
+
+
 def test_one_failing_dependant_makes_nobody_a_suspect() -> None:
     assert not any(cause.suspect for cause in seen(down("web-1")).impact.root_causes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from bsm_remediate.domain.importance import rank
 from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.state import State
-from bsm_remediate.testing.builders import NINE, bundle, component, either, service, situation
+from bsm_remediate.testing.builders import NINE, alert, bundle, component, either, policy, service, situation
 
 ALWAYS = frozenset(range(7))
 
@@ -72,6 +73,23 @@ def test_the_loss_of_an_unknown_service_is_a_range() -> None:
     (checkout,) = found.services.values()
     assert checkout.state is State.UNKNOWN
     assert checkout.loss_range == (0, 300)
+    assert checkout.loss_per_minute == 0
+
+
+def test_what_is_certain_while_a_service_is_unknown_is_the_lower_end_of_its_range() -> None:
+    stated = {"web-1": State.UNKNOWN, "db-1": State.DEGRADED}
+    (checkout,) = Evaluator(SHOP).evaluate(situation(stated=stated)).impact.services.values()
+    assert checkout.state is State.UNKNOWN
+    assert checkout.loss_range == (0.25 * 300, 300)
+    assert checkout.loss_per_minute == 0.25 * 300
+
+
+def test_an_alert_that_nobody_hears_of_any_more_costs_what_it_did_when_it_was_known() -> None:
+    shop = replace(SHOP, policies={(down := policy("down", match={"alertname": "Down"})).id: down})
+    silent = alert("Down", instance="web-1", since=NINE - timedelta(hours=25))
+    (checkout,) = Evaluator(shop).evaluate(situation(silent)).impact.services.values()
+    assert checkout.state is State.UNKNOWN
+    assert (checkout.loss_per_minute, checkout.loss_range) == (300, (0, 300))
 
 
 def test_a_degraded_service_costs_its_part_of_the_rate_in_force() -> None:

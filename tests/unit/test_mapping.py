@@ -6,6 +6,7 @@ import pytest
 
 from bsm_remediate.config.expression import compile_label_template
 from bsm_remediate.domain.bundle import Bundle, Settings
+from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.policy import Mode, Policy
@@ -134,7 +135,7 @@ def test_a_label_that_names_a_service_reports_its_state_and_is_no_cause() -> Non
     assert found.signals == ()
     assert found.unmapped == ()
     assert found.impact.services[NodeId("checkout")].state is State.DOWN
-    assert found.impact.root_causes == ()
+    assert all(cause.suspect and cause.component != "checkout" for cause in found.impact.root_causes)
     assert found.plan.steps == ()
 
 
@@ -163,3 +164,22 @@ def test_alert_text_is_no_template_of_a_component() -> None:
     shop = bundle(*PARTS, naming("{{ labels.who }}"))
     assert "none of that id" in why_not(shop, who="{{ 'db-1' }}")
     assert set(about(shop, who="db-1")) == {"db-1"}
+
+
+def test_an_alert_about_a_service_is_shown_though_nothing_can_be_done_about_it() -> None:
+    (one,) = seen(bundle(*PARTS), service="checkout").decisions
+    assert (one.component, one.policy, one.verdict) == ("checkout", None, Verdict.NO_POLICY)
+    assert one.reason == "no policy names Down"
+    (one,) = seen(service="checkout").decisions
+    assert one.reason == (
+        "Down says that checkout is down, a service; restart must name the component to act on (component: …)"
+    )
+    (one,) = seen(bundle(*PARTS, policy("meaning", match={"alertname": "Down"}, do=[])), service="checkout").decisions
+    assert one.reason == "meaning only says what it means: checkout is down"
+    assert seen(service="checkout").plan.held[0].component == "checkout"
+
+
+def test_an_alert_about_a_service_that_has_ended_is_forgotten() -> None:
+    shop = Evaluator(SHOP)
+    assert shop.evaluate(situation(alert("Down", service="checkout"))).decisions
+    assert not shop.evaluate(situation()).decisions

@@ -63,6 +63,29 @@ def test_the_dearer_of_two_alike_is_restored_first_and_every_second_counts() -> 
     assert made.unrestored_loss_per_minute == 0
 
 
+def test_repairs_that_end_in_the_same_second_restore_each_their_own() -> None:
+    """And what stops the most is told, and begun, first, though with an executor for each no order loses more."""
+    what = situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=2)
+    made = plan(
+        what, component("a"), component("b"), service("x", requires=["a"]), service("y", requires=["b"], loss=600)
+    )
+    assert order(made) == ["b", "a"]
+    assert [step.start_s for step in made.steps] == [0, 0]
+    assert [step.restores for step in made.steps] == [("y",), ("x",)]
+    assert [step.reason for step in made.steps] == [
+        "stops 600.00 EUR/min, the most per minute of work (y needs 20 s of work)",
+        "stops 60.00 EUR/min, 180.00 per minute of work (x needs 20 s of work)",
+    ]
+    assert not made.steps[0].flips
+
+
+def test_of_two_that_a_service_needs_the_one_that_ends_last_restores_it() -> None:
+    for executors in (1, 2):
+        what = situation(alert("Down", instance="a"), alert("Down", instance="b"), executors=executors)
+        made = plan(what, component("a"), component("b"), service("x", requires=["a", "b"]))
+        assert [step.restores for step in made.steps] == [(), ("x",)]
+
+
 def test_a_repair_that_ends_after_the_shop_opens_is_judged_at_the_price_of_its_opening_hours() -> None:
     def first(opens: time) -> list[str]:
         hours = WeeklyHours(weekdays=frozenset(range(7)), since=opens, until=time(23), timezone=ZoneInfo("UTC"))
@@ -106,6 +129,7 @@ def test_the_announced_order_stands_unless_another_saves_more_than_a_hundredth()
     little, much = planned(61), planned(90)
     assert order(little) == ["a", "b"]
     assert little.kept == ("the order stands as it was announced: another would save 0.33 of 60.67, less than 1%")
+    assert "the most per minute of work" not in little.steps[0].reason
     assert order(much) == ["b", "a"]
     assert not much.kept
 

@@ -18,35 +18,46 @@ _MOST_MEMBERS = 200_000
 """Members of sets, all together, that charges are worked out for: some 30 ms."""
 
 
-def lower_bound(circuit: Circuit, crew: Crew) -> float:
+def lower_bound(courses: Courses, crew: Crew) -> float:
     """The higher of two bounds: as if all jobs began at once, and that of the charges for the work that nobody can do
     without, on as many executors as there are (Eastman, Even & Isaacs 1964) or host by host.
     """
+    circuit = courses.circuit
     if not circuit.valued:
         return 0.0
     begin = min(crew.executors.values())
-    times = Courses(circuit, crew).given([begin + job.work_s for job in circuit.jobs])
-    at_once = [curve.until(times[var]) for var, curve in circuit.valued]
-    lines = [below(curve) for _, curve in circuit.valued]
-    sets = _charged(needed_sets(circuit), lines)
-    rates = [rate for _, rate in lines]
+    times = courses.given([begin + job.work_s for job in circuit.jobs])
+    starts, rates = _lines(circuit)
+    sets = _charged(needed_sets(circuit), rates)
     charged = charges(grouped(sets, rates), [job.work_s for job in circuit.jobs])
-    by_work = sum(one for one, jobs in zip(at_once, sets, strict=True) if not jobs)
-    by_work += sum(start + rate * begin for (start, rate), jobs in zip(lines, sets, strict=True) if jobs)
+    by_work = sum(starts) + begin * sum(rates)
+    for start, rate, jobs, (var, curve) in zip(starts, rates, sets, circuit.valued, strict=True):
+        if not jobs:  # nobody can say which work it needs
+            by_work += curve.until(times[var]) - start - rate * begin
     work = np.maximum(np.array([job.work_s for job in circuit.jobs]), 1e-9)
     half = float((charged * work).sum()) / 2
     shared = max((smith(charged, work) - half) / len(crew.executors) + half, _host_by_host(circuit, charged, work))
-    return max(sum(at_once), by_work + shared)
+    return max(courses.lost(times), by_work + shared)
 
 
-def _charged(sets: Sequence[JobSet], lines: Sequence[tuple[float, float]]) -> list[JobSet]:
+def _lines(circuit: Circuit) -> tuple[list[float], list[float]]:
+    """By valued variable: start and rate of a line below its curve."""
+    bent = {var: below(curve) for var, curve in circuit.bent}
+    starts, rates = [0.0] * len(circuit.valued), [curve.rate for _, curve in circuit.valued]
+    for place, (var, _) in enumerate(circuit.valued if bent else ()):
+        if var in bent:
+            starts[place], rates[place] = bent[var]
+    return starts, rates
+
+
+def _charged(sets: Sequence[JobSet], rates: Sequence[float]) -> list[JobSet]:
     """The sets, those emptied that would be too many members to charge to: the least dense ones, which say least."""
     sizes = [one.bit_count() for one in sets]
     if sum(sizes) <= _MOST_MEMBERS:
         return list(sets)
     kept: list[JobSet] = [0] * len(sets)
     room = _MOST_MEMBERS
-    for one in sorted(range(len(sets)), key=lambda one: (-lines[one][1] / max(sizes[one], 1), one)):
+    for one in sorted(range(len(sets)), key=lambda one: (-rates[one] / max(sizes[one], 1), one)):
         room -= sizes[one]
         if room < 0:
             break

@@ -35,6 +35,11 @@ def cheapest_sets(circuit: Circuit, price: Sequence[float]) -> list[JobSet]:
     sets += [0] * len(circuit.under_way)
     for gate in circuit.gates:
         need, children, weights = gate
+        if need == 1:  # a child alone is enough, however much it weighs
+            child = min(children, key=cost.__getitem__)
+            sets.append(sets[child])
+            cost.append(cost[child])
+            continue
         found, total = 0, 0.0
         for child in children if need == len(children) and not weights else _cheapest(gate, cost):
             found |= sets[child]
@@ -100,7 +105,9 @@ def sums(sets: Sequence[JobSet], work: Sequence[float]) -> list[float]:
     each = np.array(work, np.float64)
     chunk = max(_CELLS_AT_ONCE // max(len(work), 1), 1)
     for begin in range(0, len(sets), chunk):
-        found += (as_table(sets[begin : begin + chunk], len(work)) @ each).tolist()
+        some = sets[begin : begin + chunk]
+        rows, members = incidences(some, len(work))
+        found += np.bincount(rows, each[members], len(some)).tolist()
     return found
 
 
@@ -135,8 +142,7 @@ def _first(gate: Threshold, times: Sequence[float]) -> list[int]:
 
 
 def _cheapest(gate: Threshold, cost: Sequence[float]) -> list[int]:
-    if gate.need == 1:
-        return [min(gate.children, key=cost.__getitem__)]
+    """The cheapest children of a gate that needs more than one."""
     if not gate.weights:
         return sorted(gate.children, key=lambda child: (cost[child], child))[: gate.need]
     ranked = sorted(

@@ -7,8 +7,8 @@ what no job can mend, and gates with one child left drop out; equal gates are on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from bsm_remediate.domain.ids import NodeId
@@ -30,7 +30,7 @@ class Threshold(NamedTuple):
     weights: tuple[int, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Circuit:
     """Variables are numbered: first the jobs, then the runs under way, then the gates, children before parents."""
 
@@ -41,14 +41,26 @@ class Circuit:
     gates: tuple[Threshold, ...]
     valued: tuple[tuple[Var, LossCurve], ...]
     """What is lost until that variable is true."""
-    not_down: Mapping[NodeId, Var]
-    """Failing service → the variable that it is no longer down (`ALWAYS` when it isn't, `NEVER_TRUE` if nothing helps).
-    """
-    ok: Mapping[NodeId, Var]
+    services: tuple[NodeId, ...]
+    """The failing ones."""
+    not_down: tuple[Var, ...]
+    """By service: the variable that it is no longer down (`ALWAYS` when it isn't, `NEVER_TRUE` if nothing helps)."""
+    ok: tuple[Var, ...]
 
     @property
     def first_gate(self) -> Var:
         return len(self.jobs) + len(self.under_way)
+
+    @cached_property
+    def straight(self) -> tuple[tuple[Var, ...], tuple[float, ...]]:
+        """The valued variables that lose the same in every second, and how much: nearly all, and quick to add up."""
+        pairs = [(var, curve.rate) for var, curve in self.valued if curve.is_straight]
+        return tuple(var for var, _ in pairs), tuple(rate for _, rate in pairs)
+
+    @cached_property
+    def bent(self) -> tuple[tuple[Var, LossCurve], ...]:
+        """The other ones."""
+        return tuple((var, curve) for var, curve in self.valued if not curve.is_straight)
 
     @property
     def has_choice(self) -> bool:

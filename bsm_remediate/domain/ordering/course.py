@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from copy import copy
+from operator import mul
+from typing import TypeVar
 
 from bsm_remediate.domain.ordering.circuit import ALWAYS, NEVER_TRUE, Circuit, Var
 from bsm_remediate.domain.ordering.job import Crew, JobId, Slot
 
 NEVER = float("inf")
+Moment = tuple[float, int]
+"""A second, and the place in an order of the job that ends then."""
+UNDER_WAY = -1
+"""In place of a job's: a run under way ends."""
+_Time = TypeVar("_Time", float, Moment)
 
 
 class Courses:
@@ -30,6 +38,13 @@ class Courses:
         self._is_contended = any(self._locks)
         self._work = [job.duration_s if if_all_succeed else job.work_s for job in circuit.jobs]
 
+    def with_longer(self, job: Var, seconds: float) -> Courses:
+        """As if `job` took so much longer."""
+        found = copy(self)
+        work = found._work = list(self._work)  # noqa: SLF001  its own kind
+        work[job] += seconds
+        return found
+
     def slots(self, order: Sequence[Var]) -> dict[JobId, Slot]:
         """When and where each job runs."""
         starts: list[tuple[Var, int, float]] = []
@@ -41,8 +56,13 @@ class Courses:
 
     def loss(self, order: Sequence[Var]) -> float:
         """Lost until everything that the jobs bring back is back, weighted."""
-        times = self.times(order)
-        return sum(curve.until(times[var]) for var, curve in self.circuit.valued)
+        return self.lost(self.times(order))
+
+    def lost(self, times: Sequence[float]) -> float:
+        """Lost when each variable is true as `times` says."""
+        variables, rates = self.circuit.straight
+        straight: float = sum(map(mul, rates, map(times.__getitem__, variables)))
+        return straight + sum(curve.until(times[var]) for var, curve in self.circuit.bent)
 
     def times(self, order: Sequence[Var]) -> list[float]:
         """Seconds until each variable is true."""
@@ -50,17 +70,31 @@ class Courses:
 
     def given(self, ends: Sequence[float]) -> list[float]:
         """Seconds until each variable is true, when each job ends as `ends` says."""
-        times = [*ends, *self.circuit.under_way]
+        return self._at([*ends, *self.circuit.under_way])
+
+    def moments(self, order: Sequence[Var], ends: Sequence[float]) -> list[Moment]:
+        """The same, with what makes each variable true then. Of jobs that end in the same second the last of `order`
+        counts as the last, so that each variable comes true by exactly one.
+        """
+        place = {job: number for number, job in enumerate(order)}
+        jobs = [(end, place[job]) for job, end in enumerate(ends)]
+        return self._at([*jobs, *((end, UNDER_WAY) for end in self.circuit.under_way)])
+
+    def _at(self, times: list[_Time]) -> list[_Time]:
+        """`times` of jobs and runs under way, and those of all gates behind."""
+        time_of, add = times.__getitem__, times.append
         for need, children, weights in self.circuit.gates:
-            at = [times[child] for child in children]
             if weights:
-                times.append(_reached(at, weights, need))
-            elif need == len(at):
-                times.append(max(at))
+                add(_reached(list(map(time_of, children)), weights, need))
+            elif len(children) == 2:  # most gates are: without calls
+                first, second = times[children[0]], times[children[1]]
+                add(first if (first < second) == (need == 1) else second)
+            elif need == len(children):
+                add(max(map(time_of, children)))
             elif need == 1:
-                times.append(min(at))
+                add(min(map(time_of, children)))
             else:
-                times.append(sorted(at)[need - 1])
+                add(sorted(map(time_of, children))[need - 1])
         return times
 
     @staticmethod
@@ -78,10 +112,10 @@ class Courses:
         held = dict(self._locked)
         waiting = list(order)
         while waiting:
-            executor = free.index(min(free))
-            now = free[executor]
+            now = min(free)
+            executor = free.index(now)
             place = 0
-            if self._is_contended:
+            if self._is_contended and self._locks[waiting[0]] and not self._is_free(waiting[0], held, now):
                 place = next((n for n, var in enumerate(waiting) if self._is_free(var, held, now)), -1)
                 if place < 0:
                     free[executor] = min(
@@ -97,13 +131,17 @@ class Courses:
         return ends
 
     def _is_free(self, var: Var, held: dict[str, float], now: float) -> bool:
-        return all(held.get(lock, 0.0) <= now for lock in self._locks[var])
+        for lock in self._locks[var]:  # noqa: SIM110  ten thousand times in a search
+            if lock in held and held[lock] > now:
+                return False
+        return True
 
 
-def _reached(at: Sequence[float], weights: Sequence[int], need: int) -> float:
+def _reached(at: Sequence[_Time], weights: Sequence[int], need: int) -> _Time:
+    ranked = sorted(zip(at, weights, strict=True))
     weight = 0
-    for time, one in sorted(zip(at, weights, strict=True)):
+    for time, one in ranked:
         weight += one
         if weight >= need:
             return time
-    return NEVER
+    return ranked[-1][0]  # never: no gate needs more than there is

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import permutations
+from itertools import chain, permutations
+from operator import itemgetter
 
 from bsm_remediate.domain.ordering.bound import lower_bound
 from bsm_remediate.domain.ordering.branches import JobSet, cheapest_sets, earliest_sets, grouped, members_of, sums
@@ -95,11 +96,15 @@ def _is_one_by_one(circuit: Circuit, crew: Crew) -> bool:
 def _searched(circuit: Circuit, crew: Crew, standing: Sequence[Var], effort: float) -> Ordering:
     courses = Courses(circuit, crew)
     if len(circuit.jobs) <= _FEW:
-        least, first = min((courses.loss(one), one) for one in permutations(range(len(circuit.jobs))))
+        # With an executor for each there is no order; still what stops the most begins, and is told, first.
+        alone = Courses(circuit, Crew(executors={0: 0.0}))
+        orders = list(permutations(range(len(circuit.jobs))))
+        least = min(map(courses.loss, orders))
+        first = min((alone.loss(one), one) for one in orders if courses.loss(one) <= least)[1]
         return Ordering(order=first, loss=least, lower_bound=least, is_proven=True)
     starts = _Starts(courses, len(crew.executors)).found(effort, standing)
     least, best = starts[0]
-    found = Ordering(order=tuple(best), loss=least, lower_bound=min(lower_bound(circuit, crew), least), is_proven=False)
+    found = Ordering(order=tuple(best), loss=least, lower_bound=min(lower_bound(courses, crew), least), is_proven=False)
     if effort and len(circuit.jobs) <= _PROVEN:
         found = _one_by_one(courses, crew, found, looks=int(effort * _LOOKS_OF_A_PROOF))
         if found.is_proven:
@@ -145,7 +150,7 @@ class _Starts:
         self._executors = executors
         self._work = [job.work_s for job in circuit.jobs]
         used = {var for var, _ in circuit.valued}
-        used.update(*(gate.children for gate in circuit.gates))  # the circuit has no other gates
+        used.update(chain.from_iterable([gate[1] for gate in circuit.gates]))  # the circuit has no other gates
         jobs = sorted(range(len(circuit.jobs)), key=lambda job: (self._work[job], job))
         self._useful = [job for job in jobs if job in used]
         self._idle = [job for job in jobs if job not in used]
@@ -164,12 +169,12 @@ class _Starts:
         found.append(self._judged(self._in_pieces(groups, found[0][1])))
         rounds = _ALTERNATIONS if is_small else int(effort > 0)
         for _ in range(rounds if circuit.has_choice else 0):
-            least, best = min(found)
+            least, best = min(found, key=itemgetter(0))
             groups = self._groups(earliest_sets(circuit, self._courses.times(best)))
             found.append(self._judged(self._in_pieces(groups, best)))
             if found[-1][0] >= least:
                 break
-        return sorted(found)
+        return sorted(found, key=itemgetter(0))  # of equal ones the first: by what stops the most
 
     def _groups(self, sets: Sequence[JobSet]) -> dict[JobSet, float]:
         return grouped(sets, [curve.rate for _, curve in self._circuit.valued])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import repeat
 
 from bsm_remediate.domain.ordering.circuit import Circuit, Var
-from bsm_remediate.domain.ordering.course import Courses
+from bsm_remediate.domain.ordering.course import Courses, Moment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,16 +31,16 @@ class Purpose:
 def purposes(courses: Courses, order: Sequence[Var]) -> dict[Var, Purpose]:
     """The purpose of each job of `order`."""
     circuit = courses.circuit
-    times = courses.times(order)
-    by_time: dict[float, list[tuple[Var, float]]] = {}
+    times = courses.moments(order, courses.times(order)[: len(circuit.jobs)])
+    by_time: dict[Moment, list[tuple[Var, float]]] = {}
     for var, curve in circuit.valued:
-        at = times[var]
-        by_time.setdefault(at, []).append((var, curve.until(at) / at if at > 0 else curve.rate))
+        at = times[var][0]
+        by_time.setdefault(times[var], []).append((var, curve.until(at) / at if at > 0 else curve.rate))
     place = {job: number for number, job in enumerate(order)}
     found: dict[Var, Purpose] = {}
     seen: set[Var] = set()
-    for at in sorted(by_time):
-        group = by_time[at]
+    for moment in sorted(by_time):
+        group = by_time[moment]
         needed = [job for var, _ in group for job in _realised(circuit, times, var, seen)]
         jobs = tuple(sorted(needed, key=place.__getitem__))
         purpose = Purpose(
@@ -56,7 +56,7 @@ def purposes(courses: Courses, order: Sequence[Var]) -> dict[Var, Purpose]:
     return found
 
 
-def _realised(circuit: Circuit, times: Sequence[float], var: Var, seen: set[Var]) -> list[Var]:
+def _realised(circuit: Circuit, times: Sequence[Moment], var: Var, seen: set[Var]) -> list[Var]:
     """The jobs that make `var` true when it is, those in `seen` left out: of each gate the children that are first."""
     found: list[Var] = []
     waiting = [var]

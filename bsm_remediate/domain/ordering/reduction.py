@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import repeat
 from math import gcd
+from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +30,7 @@ _ROUNDS_OF_A_CYCLE = 64
 class Found(Protocol):
     """The variables of all vertices that fail."""
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> Numbers:
+    def variables(self, vertices: Numbers, limit: Level) -> Numbers:
         """When each of `vertices` is below level `limit`."""
 
     def below(self, wanted: Numbers) -> tuple[tuple[Threshold, ...], Numbers]:
@@ -58,7 +60,8 @@ def reduced(
     found: Found = WideOutage.of(compact, live, by_vertex, first_gate) or SmallOutage(
         compact, live, by_vertex, first_gate
     )
-    vertices = list(map(compact.number_of.__getitem__, worth))
+    # All at once: in a loop each look-up would wait for memory.
+    vertices = np.array(itemgetter(*worth)(compact.number_of) if worth else [], np.int64).reshape(-1)
     old = np.array([found.variables(vertices, 2), found.variables(vertices, 1)], np.int64).reshape(2, -1)
     gates, new = found.below(old.ravel())
     is_gate = old >= first_gate
@@ -69,30 +72,35 @@ def reduced(
         under_way=tuple(under_way[node] for node in sorted(under_way)),
         gates=gates,
         valued=_valued(worth.values(), old),
-        not_down=dict(zip(worth, not_down, strict=True)),
-        ok=dict(zip(worth, ok, strict=True)),
+        services=tuple(worth),
+        not_down=tuple(not_down),
+        ok=tuple(ok),
     )
 
 
 def _valued(worth: Iterable[Worth], variables: Numbers) -> tuple[tuple[Var, LossCurve], ...]:
     """`variables`: in two rows, not down and ok, by service."""
     curves = list(worth)
-    bent = [place for place, one in enumerate(curves) if not one.full.is_straight]  # few
-    rates = np.array([one.full.rate for one in curves])
-    rates[bent] = 0.0
-    degraded = np.array([one.degraded for one in curves])
-    is_down = np.array([one.is_down for one in curves], np.bool_)
-    parts = rates * np.array([np.where(is_down, 1 - degraded, 0.0), degraded])
+    rates, until_up, until_ok, bent = [], [], [], []
+    for place, one in enumerate(curves):  # once through what may be tens of thousands, far apart in memory
+        rate, seconds, lost = one.full
+        if len(seconds) == 1 and not lost[0]:
+            rates.append(rate)
+        else:  # few
+            bent.append(place)
+            rates.append(0.0)
+        until_up.append(1 - one.degraded if one.is_down else 0.0)
+        until_ok.append(one.degraded)
+    parts = np.array([until_up, until_ok]) * np.array(rates)
     is_meant = (variables >= 0) & (parts > 0)
     sums = np.bincount(variables[is_meant], parts[is_meant])
-    found = {
-        var: LossCurve(rate) for var, rate in zip(sums.nonzero()[0].tolist(), sums[sums > 0].tolist(), strict=True)
-    }
+    straight = zip(sums[sums > 0].tolist(), repeat((0.0,)), repeat((0.0,)))
+    found = dict(zip(sums.nonzero()[0].tolist(), map(LossCurve._make, straight), strict=True))
     for place in bent:
         for var, curve in zip(variables[:, place].tolist(), curves[place].parts, strict=True):
             if var >= 0 and not curve.is_nothing:
                 found[var] = found[var].plus(curve) if var in found else curve
-    return tuple(sorted(found.items(), key=lambda one: one[0]))
+    return tuple(sorted(found.items(), key=itemgetter(0)))
 
 
 class SmallOutage:
@@ -110,11 +118,15 @@ class SmallOutage:
         self._starts = compact.children.quick[0]
         self._vars: tuple[dict[int, Var], dict[int, Var]] = ({}, {})
         """By limit (1: ok, 2: not down) less one: vertex → variable."""
+        for vertex, some in menders.items():
+            if len(some) > 1:  # first of all, as in wide outages: so the gates have the same numbers
+                self._mended(vertex)
         self._settle(live.level.nonzero()[0].tolist())
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> Numbers:
+    def variables(self, vertices: Numbers, limit: Level) -> Numbers:
         """When each of `vertices` is below level `limit`."""
-        return np.array([self._vars[limit - 1].get(vertex, ALWAYS) for vertex in vertices], np.int64)
+        found = self._vars[limit - 1]
+        return np.array([found.get(vertex, ALWAYS) for vertex in vertices.tolist()], np.int64)
 
     def below(self, wanted: Numbers) -> tuple[tuple[Threshold, ...], Numbers]:
         """The gates below the variables `wanted`, numbered anew, and by old gate the new variable (-1: left out)."""

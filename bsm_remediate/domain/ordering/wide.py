@@ -1,7 +1,8 @@
 """The reduction of wide outages: the same gates as `circuit` finds them, worked out over flat arrays by machine code.
 
 Plain Python takes some ten microseconds for each vertex that fails; a core switch fails a hundred thousand of them. The
-gates come out the same up to the order of their children; which vertices are one gate is told by a hash table here.
+circuit comes out the same, gate by gate, so that the plan is the same with and without machine code; which vertices are
+one gate is told by a hash table here.
 """
 
 from __future__ import annotations
@@ -32,21 +33,24 @@ class WideOutage:
         self._keep = loops[1]
         failing = live.level.nonzero()[0]
         children = np.diff(compact.children.starts)[failing]
-        shared = {vertex: some for vertex, some in menders.items() if len(some) > 1}
-        most_gates = 4 * len(failing) + len(shared) + 1
-        most_children = int(2 * children.sum()) + 6 * len(failing) + sum(map(len, shared.values()))
+        alike: dict[tuple[Var, ...], list[int]] = {}
+        for vertex, some in menders.items():
+            if len(some) > 1:
+                alike.setdefault(tuple(some), []).append(vertex)
+        most_gates = 4 * len(failing) + len(alike) + 1
+        most_children = int(2 * children.sum()) + 6 * len(failing) + sum(map(len, alike))
         # Room for the most that there may be: what isn't needed is never touched, and so costs nothing.
         self._need, self._begins = np.empty(most_gates, np.int64), np.empty(most_gates + 1, np.int64)
         self._children, self._weights = np.empty(most_children, np.int64), np.empty(most_children, np.int64)
         self._begins[0] = 0
-        mended, self._fine, self._not_down = np.full((3, len(compact)), ALWAYS, np.int64)
+        mended, self._fine, self._not_down = np.full((3, len(compact)), ALWAYS, np.int32)  # small, to stay near
         mended[:] = NEVER_TRUE
-        for number, (vertex, some) in enumerate(shared.items()):  # any of several repairs will do
+        for number, (shared, vertices) in enumerate(alike.items()):  # any of several repairs will do
             self._need[number] = 1
             begin = int(self._begins[number])
-            self._begins[number + 1] = end = begin + len(some)
-            self._children[begin:end], self._weights[begin:end] = some, 1
-            mended[vertex] = first_gate + number
+            self._begins[number + 1] = end = begin + len(shared)
+            self._children[begin:end], self._weights[begin:end] = shared, 1
+            mended[vertices] = first_gate + number
         for vertex, some in menders.items():
             if len(some) == 1:
                 mended[vertex] = some[0]
@@ -62,7 +66,7 @@ class WideOutage:
             *np.zeros((2, int(children.max(initial=0)) + 3), np.int64),
         )
         state = (live.own, live.level, mended, self._fine, self._not_down)
-        self._number = loops[0](failing, graph, state, pool, first_gate, len(shared))
+        self._number = loops[0](failing, graph, state, pool, first_gate, len(alike))
 
     @classmethod
     def of(
@@ -74,10 +78,9 @@ class WideOutage:
             return None
         return cls(compact, live, menders, first_gate, loops)
 
-    def variables(self, vertices: Sequence[int], limit: Level) -> NDArray[np.int64]:
+    def variables(self, vertices: NDArray[np.int64], limit: Level) -> NDArray[np.int64]:
         """When each of `vertices` is below level `limit`."""
-        found: NDArray[np.int64] = (self._fine if limit == 1 else self._not_down)[np.array(vertices, np.int64)]
-        return found
+        return (self._fine if limit == 1 else self._not_down)[vertices].astype(np.int64)
 
     def below(self, wanted: NDArray[np.int64]) -> tuple[tuple[Threshold, ...], NDArray[np.int64]]:
         """The gates below the variables `wanted`, numbered anew, and by old gate the new variable (-1: left out)."""
@@ -88,15 +91,18 @@ class WideOutage:
         kept = np.flatnonzero(is_kept)
         new = np.arange(first + number)
         new[first + kept] = first + np.arange(len(kept))
-        size = int(self._begins[number])
-        children, weights = new[self._children[:size]].tolist(), self._weights[:size].tolist()
-        is_weighted = np.zeros(number, np.bool_)
-        is_weighted[np.repeat(np.arange(number), np.diff(self._begins[: number + 1]))[self._weights[:size] > 1]] = True
-        columns = (self._need, self._begins[:-1], self._begins[1:], is_weighted)
-        gates = tuple(
-            Threshold(need, tuple(children[begin:end]), tuple(weights[begin:end]) if weighted else ())
-            for need, begin, end, weighted in zip(*(column[kept].tolist() for column in columns), strict=True)
-        )
+        begins, size = self._begins[kept], int(self._begins[number])
+        sizes = self._begins[kept + 1] - begins
+        ends = np.cumsum(sizes)
+        # The places of the children of gates that are kept, gate by gate.
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(begins - (ends - sizes), sizes)
+        children = tuple(new[self._children[:size][places]].tolist())
+        weights = self._weights[:size][places]
+        weighted: list[tuple[int, ...]] = [()] * len(kept)
+        for gate in np.unique(np.searchsorted(ends, np.flatnonzero(weights > 1), side="right")).tolist():
+            weighted[gate] = tuple(weights[ends[gate] - sizes[gate] : ends[gate]].tolist())
+        parts = map(children.__getitem__, map(slice, (ends - sizes).tolist(), ends.tolist()))
+        gates = tuple(map(Threshold._make, zip(self._need[kept].tolist(), parts, weighted, strict=True)))
         return gates, np.where(is_kept, new[first:], -1)
 
 
@@ -122,9 +128,16 @@ def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, ga
             continue
         needed, comfortable = need_of[vertex], comfortable_of[vertex]
         enough, good = ALWAYS, ALWAYS
+        is_alike = needed == comfortable  # "ok" asks of the children what "not down" does
         # Four gates at most: enough children not down; that and its own repair; enough ok ones; that and the repair.
         for step in range(4):
             if step == 1 and level[vertex] < 2:
+                continue
+            if step == 2 and is_alike:
+                good = enough
+                continue
+            if step == 3 and is_alike and level[vertex] == 2 and own[vertex] != 1:
+                fine[vertex] = not_down[vertex]
                 continue
             number = 0
             if step in (0, 2):
@@ -132,6 +145,8 @@ def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, ga
                 for edge in range(begin, end):
                     kind = kinds[edge]
                     child = ends[edge]
+                    if is_alike:
+                        is_alike = degraded_as[kind] == 1 and down_as[kind] == 2 and fine[child] == not_down[child]
                     var = ALWAYS
                     if down_as[kind] >= (2 if step == 0 else 1):
                         is_seen = degraded_as[kind] >= (2 if step == 0 else 1)
@@ -170,18 +185,18 @@ def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, ga
             elif number == 1:
                 result = some_vars[0]
             else:
-                divisor, is_alike, total = need, True, 0
+                divisor, is_even, total = need, True, 0
                 for place in range(number):
                     some_weights[place] = min(some_weights[place], need)
                     total += some_weights[place]
-                    is_alike = is_alike and some_weights[place] == some_weights[0]
+                    is_even = is_even and some_weights[place] == some_weights[0]
                     other = some_weights[place]
                     while other:
                         divisor, other = other, divisor % other
                 is_all = total == need
                 if is_all:
                     need = number
-                elif is_alike:
+                elif is_even:
                     divisor = some_weights[0]
                     need = -(-need // divisor)
                 else:
@@ -199,9 +214,18 @@ def reduce(vertices: Any, graph: Any, state: Any, pool: Any, first_gate: int, ga
                         table[slot] = gates
                         need_by_gate[gates] = need
                         place = begin_by_gate[gates]
-                        for one in range(number):
-                            children[place + one] = some_vars[one]
-                            weights[place + one] = some_weights[one]
+                        if number == 2:
+                            first_place = 0 if some_vars[0] < some_vars[1] else 1
+                            children[place] = some_vars[first_place]
+                            weights[place] = some_weights[first_place]
+                            children[place + 1] = some_vars[1 - first_place]
+                            weights[place + 1] = some_weights[1 - first_place]
+                        else:
+                            for one in np.argsort(some_vars[:number]):
+                                children[place] = some_vars[one]
+                                weights[place] = some_weights[one]
+                                place += 1
+                            place = begin_by_gate[gates]
                         gates += 1
                         begin_by_gate[gates] = place + number
                         result = first_gate + gates - 1
