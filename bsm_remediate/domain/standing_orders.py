@@ -116,9 +116,7 @@ class Frozen:
         return None
 
 
-def ordered_against(
-    run: Run, pauses: Iterable[Pause], holds: Iterable[Hold], bundle: Bundle, now: datetime
-) -> str:
+def ordered_against(run: Run, pauses: Iterable[Pause], holds: Iterable[Hold], bundle: Bundle, now: datetime) -> str:
     """Which order of a person stands against beginning `run`, that may have been given since it was decided."""
     for pause in pauses:
         if in_force(pause.until, now) and scope_of_run(pause.scope, run, bundle):

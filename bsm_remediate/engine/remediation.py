@@ -72,7 +72,7 @@ class Remediation:
     ) -> None:
         """`gate` has the last word before a new run's playbook. `may_act` turns false when this engine has lost its
         lease: its playbooks are ended then. `remains_s`: those of an engine that died may be ending for so long after
-        its runs were taken up. `leaving`: the engine ends, and what is under way is left, as it stands, to the next one.
+        its runs were taken up. `leaving`: the engine ends, and what is under way is left to the next one as it stands.
         """
         self._records = records
         self._journal = RunJournal(records, clock, leaving=leaving)
