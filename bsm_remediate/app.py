@@ -23,7 +23,7 @@ from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
-from bsm_remediate.domain.situation import Situation
+from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import WrongUsage
 
@@ -273,7 +273,6 @@ class Installation:
     def _engine(
         self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
     ) -> Engine:
-        from bsm_remediate.adapters.pause_file import PauseFile
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.sealer import Sealer
@@ -292,7 +291,7 @@ class Installation:
             sources=self.alert_sources(),
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
-            brake=PauseFile(self.settings.state_dir),
+            brake=self.brake,
             options=options,
         )
 
@@ -359,6 +358,12 @@ class Installation:
             return with_history(situation, store)
         finally:
             store.close()
+
+    def brake(self) -> Pause | None:
+        """What the file `PAUSED` in the state directory orders."""
+        from bsm_remediate.adapters.pause_file import PauseFile
+
+        return PauseFile(self.settings.state_dir)()
 
     def lease(self) -> Lease:
         """Who the engine of this database is."""

@@ -227,6 +227,8 @@ class Standing:
     """Runs that a person has asked to stop, for whichever replica carries each out."""
     max_mode: Mode = Mode.AUTO
     """How far the latest engine on this database lets policies go (`serve --max-mode`)."""
+    served: int = 0
+    """How many controls have been answered: by it each engine says up to where it has seen them."""
 
 
 class Controls(Protocol):
@@ -296,6 +298,12 @@ class Lease(Protocol):
 
     def bury(self, replica: str) -> None:
         """That one's runs have been taken over."""
+
+    def saw(self, served: int) -> None:
+        """This engine keeps to what stood when so many controls were answered (`Standing.served`)."""
+
+    def behind(self, served: int) -> Sequence[str]:
+        """Live engines that haven't said so yet of that many."""
 
 
 class Workflows(Protocol):

@@ -36,8 +36,11 @@ def command(ctx: click.Context, deployment: Deployment, url: str | None, output:
 @click.pass_context
 def resolve(ctx: click.Context, deployment: Deployment, fingerprint: str, reason: str) -> None:
     """End an alert that will not end by itself."""
-    live = live_of(deployment, ctx.meta.get("url"))
-    click.echo(live.ask("resolve", fingerprint, reason=reason, length=""))
+    from bsm_remediate.cli.asked import told
+    from bsm_remediate.engine.asking import Request
+
+    request = Request(verb="resolve", target=fingerprint, reason=reason)
+    click.echo(told(request, live_of(deployment, ctx.meta.get("url")).ask(request)))
 
 
 def _show(console: Console, alerts: list[Row]) -> None:

@@ -69,6 +69,24 @@ def _hosts(ctx: click.Context) -> Iterable[tuple[str, str]]:
         yield host, "host"
 
 
+def _policies(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for one in _bundle(ctx).policies.values():
+        yield one.id, one.description or "policy"
+
+
+def _sets(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for name, members in _bundle(ctx).sets.items():
+        yield name, f"{len(members)} components"
+
+
+def _scopes(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for kind, found in (("component", _components), ("host", _hosts), ("policy", _policies)):
+        for name, about in found(ctx):
+            yield f"{kind}:{name}", about
+    for team in _bundle(ctx).teams:
+        yield f"team:{team}", "team"
+
+
 def _services(ctx: click.Context) -> Iterable[tuple[str, str]]:
     for one in _bundle(ctx).service_map.services.values():
         yield one.id, one.title or "service"
@@ -143,9 +161,12 @@ def _has_database(installation: Installation) -> bool:
 
 components = _offer(_components)
 components_and_hosts = _unique(_components, _hosts)
+released = _unique(_components, _hosts, _policies)
+maintained = _unique(_components, _hosts, _sets, _services)
+scopes = _offer(_scopes)
 services_and_components = _offer(_explained)
 fingerprints = _offer(_alerts)
-policies = _offer(lambda ctx: ((one.id, one.description) for one in _bundle(ctx).policies.values()))
+policies = _offer(_policies)
 goals = _offer(lambda ctx: ((name, "goal") for name in _bundle(ctx).goals))
 
 

@@ -41,9 +41,13 @@ def command(deployment: Deployment, run: str, reason: str, within_s: float, url:
     Commands are not run in check mode, so what they would do isn't shown. The result stays with the run (`runs ID`).
     Exits with 1 when the playbook fails in check mode already.
     """
+    from bsm_remediate.cli.asked import told
+    from bsm_remediate.engine.asking import Request
+
     live = live_of(deployment, url)
     known = len(_ended(live, run))
-    click.echo(live.ask("check", run, reason=reason, length=""), err=True)
+    asked = Request(verb="check", target=run, reason=reason)
+    click.echo(told(asked, live.ask(asked)), err=True)
     end = time.monotonic() + within_s
     while len(found := _ended(live, run)) <= known:
         if time.monotonic() > end:

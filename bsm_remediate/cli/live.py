@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
     from bsm_remediate.config.settings import Secret
     from bsm_remediate.domain.bundle import Bundle
     from bsm_remediate.domain.evaluation import Evaluation
+    from bsm_remediate.engine.asking import Reply, Request
     from bsm_remediate.ports import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Row = dict[str, Any]
-_ANSWER_WITHIN_S = 5.0
 _SHOWN_RUNS = timedelta(days=30)
 
 
@@ -49,16 +47,22 @@ class Live(Picture, Protocol):
     def report(self, since: datetime | None, until: datetime | None) -> Row:
         """What happened from `since` (a week before without it) to `until` (now). Raises `WrongUsage`."""
 
-    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
-        """The engine's answer. Raises `NotReachable`, `NoLiveEngine`, or `RemediationError` when it refuses."""
+    def guards(self) -> Row:
+        """What keeps the engine from acting."""
+
+    def maintenance(self) -> list[Row]:
+        """The windows that aren't over."""
+
+    def ask(self, request: Request) -> Reply:
+        """What became of it. Raises `NotReachable`, `NoLiveEngine` or `WrongUsage`."""
 
 
 class Evaluated:
     """What one evaluation says; it knows no runs."""
 
     def __init__(self, bundle: Bundle, evaluation: Evaluation) -> None:
-        self._bundle = bundle
-        self._evaluation = evaluation
+        self.bundle = bundle
+        self.evaluation = evaluation
 
     def rows(self, kind: str) -> list[Row]:
         from bsm_remediate.web import rows
@@ -66,15 +70,15 @@ class Evaluated:
         if kind == "runs":
             return []
         if kind == "alerts":
-            return rows.alert_rows(self._evaluation, 0, len(self._evaluation.situation.alerts))
+            return rows.alert_rows(self.evaluation, 0, len(self.evaluation.situation.alerts))
         make = rows.service_rows if kind == "services" else rows.component_rows
-        return make(self._bundle, self._evaluation)
+        return make(self.bundle, self.evaluation)
 
     def plan(self, *further: str) -> Row:
         """`further`: what it rests on beside alerts and bundle."""
         from bsm_remediate.domain.plan_document import plan_document
 
-        return plan_document(self._evaluation, self._bundle, considered=("alerts", "bundle", *further))
+        return plan_document(self.evaluation, self.bundle, considered=("alerts", "bundle", *further))
 
     def run(self, run_id: str) -> tuple[Row, list[Row]]:
         raise UnknownId(f"there is no run '{run_id}'")
@@ -125,14 +129,21 @@ class Server:
         asked = {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
         return self._get(f"/api/v1/report?{urlencode(asked)}")
 
-    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
-        name = quote(target, safe="")
-        paths = {"approve": f"runs/{name}/approve", "reject": f"runs/{name}/reject", "cancel": f"runs/{name}/cancel"}
-        paths["check"] = f"runs/{name}/check"
-        paths["resolve"] = f"alerts/{name}/resolve"
-        body = {"reason": reason, "target": target, "for": length}
-        answer = self._call("POST", f"/api/v1/{paths.get(verb, verb)}", body)
-        return str(answer["answer"] or "asked; the engine has not answered yet")
+    def guards(self) -> Row:
+        return self._get("/api/v1/guards")
+
+    def maintenance(self) -> list[Row]:
+        found: list[Row] = self._get("/api/v1/maintenance")["items"]
+        return found
+
+    def ask(self, request: Request) -> Reply:
+        from bsm_remediate.cli.asked import posted
+        from bsm_remediate.engine.asking import Reply
+
+        found = self._call("POST", *posted(request))
+        text = found["answer"]
+        done = True if text is not None else None
+        return Reply(control=found["control"], done=done, text=text, behind=tuple(found.get("behind", ())))
 
     def _get(self, path: str) -> Row:
         return self._call("GET", path, None)
@@ -214,37 +225,42 @@ class LocalDatabase:
         store = self._opened()
         return report_document(store, self._deployment.load_bundle(), store.standing().max_mode, found)
 
+    def guards(self) -> Row:
+        from bsm_remediate.domain.brakes import brakes_document
+
+        found = self._evaluated()
+        return brakes_document(found.evaluation, found.bundle)
+
+    def maintenance(self) -> list[Row]:
+        return list(self.guards()["maintenance"])
+
     def _evaluated(self) -> Evaluated:
         from bsm_remediate.domain.evaluation import Evaluator
+        from bsm_remediate.domain.flapping import WINDOW
         from bsm_remediate.domain.situation import Situation
         from bsm_remediate.engine.history import with_history
 
         bundle = self._deployment.load_bundle()
         store = self._opened()
-        situation = with_history(Situation(at=datetime.now(UTC), alerts=tuple(store.active())), store)
-        goal = situation.goal if situation.goal in bundle.goals else "default"
-        return Evaluated(bundle, Evaluator(bundle).evaluate(replace(situation, goal=goal)))
-
-    def ask(self, verb: str, target: str, *, reason: str, length: str) -> str:
-        from bsm_remediate.domain.duration import parse_duration
-        from bsm_remediate.ports import Control
-
-        if not self._installation.lease().is_held():
-            raise NoLiveEngine(f"no engine runs on {self._installation.settings.database}")
         now = datetime.now(UTC)
+        alerts, past = tuple(store.active()), store.past_onsets(now - WINDOW)
+        onsets = {one.key: (*past[one.key], one.starts_at) for one in alerts if one.key in past}
+        situation = with_history(Situation(at=now, alerts=alerts, onsets=onsets), store)
+        goal = situation.goal if situation.goal in bundle.goals else "default"
+        brake = self._installation.brake()
+        pauses = situation.pauses if brake is None else (*situation.pauses, brake)
+        return Evaluated(bundle, Evaluator(bundle).evaluate(replace(situation, goal=goal, pauses=pauses)))
+
+    def ask(self, request: Request) -> Reply:
+        from bsm_remediate.adapters.system_clock import SystemClock
+        from bsm_remediate.cli.person import person
+        from bsm_remediate.engine.asking import ask
+
+        lease = self._installation.lease()
+        if not lease.is_held():
+            raise NoLiveEngine(f"no engine runs on {self._installation.settings.database}")
         try:
-            until = now + parse_duration(length) if length else None
+            control = request.control(person(), datetime.now(UTC))
         except ValueError as error:
             raise WrongUsage(str(error)) from error
-        store = self._opened()
-        who = getpass.getuser()
-        number = store.ask(Control(verb=verb, target=target, reason=reason, who=who, asked_at=now, until=until))
-        end = time.monotonic() + _ANSWER_WITHIN_S
-        while time.monotonic() < end:
-            found = store.control(number)
-            if found is not None and found.done is not None:
-                if not found.done:
-                    raise RemediationError(found.answer)
-                return found.answer or ""
-            time.sleep(0.05)
-        return "asked; the engine has not answered yet"
+        return ask(control, store=self._opened(), behind=lease.behind, clock=SystemClock())

@@ -61,7 +61,10 @@ def show_runs(console: Console, runs: list[Row]) -> None:
 def show_run(console: Console, run: Row, events: list[Row]) -> None:
     console.print(f"Run {run['id']}: {plain(run['playbook'])} on {plain(run['host'])} for {plain(run['component'])}")
     console.print(f"  {state_text(run['state'])}  {plain(run['outcome'])}")
-    console.print(f"  because: {plain(run['reason'])}\n")
+    console.print(f"  because: {plain(run['reason'])}")
+    if run["state"] == "awaiting_approval":
+        console.print(f"  its plan is {run['digest']}")
+    console.print()
     for event in events:
         console.print(f"{event['at'][11:23]}  {event['kind']:22}  {plain(told(event))}")
     dry_runs = [event["facts"] for event in events if event["kind"] == "run.dry_run_ended"]

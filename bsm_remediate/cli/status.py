@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bsm_remediate.cli.brakes import show_brakes
 from bsm_remediate.cli.cap import show_cap
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
@@ -39,6 +40,7 @@ def command(deployment: Deployment, url: str | None, output: str) -> None:
         "steps": plan["steps"],
         "shadow": plan["shadow"],
         "held": plan["held"],
+        "guards": live.guards(),
         "unmapped": plan["unmapped"],
     }
     emit(document, output, table=lambda console: _show(console, document, runs))
@@ -55,6 +57,7 @@ def _show(console: Console, status: Row, runs: list[Row]) -> None:
         show_services(console, bad)
     else:
         console.print(f"[green]All {len(status['services'])} services are ok[/] (goal {status['goal']})")
+    show_brakes(console, status["guards"])
     if status["runs"]:
         console.print("\nUnder way or waiting:")
         show_runs(console, status["runs"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import click
 
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.output import emit, output_option
+from bsm_remediate.cli.person import person
 from bsm_remediate.cli.tables import plain, simple_table
 from bsm_remediate.domain.access import IssuedToken, Role
 from bsm_remediate.domain.duration import parse_duration
@@ -80,7 +80,7 @@ def create(
         role=Role(role),
         sources=frozenset(sources),
         created_at=created_at,
-        created_by=getpass.getuser(),
+        created_by=person(),
         expires_at=_expiry(expires, created_at),
     )
     secret = _PREFIX + secrets.token_urlsafe(_BYTES)
@@ -129,7 +129,7 @@ def revoke(deployment: Deployment, token_id: str, reason: str) -> None:
     from bsm_remediate.app import now
 
     with _book(deployment.installation()) as book:
-        revoked = book.revoke(token_id, who=getpass.getuser(), reason=reason, at=now())
+        revoked = book.revoke(token_id, who=person(), reason=reason, at=now())
     click.echo(f"token {revoked.id} of '{revoked.name}' is revoked")
 
 

@@ -14,12 +14,17 @@ from bsm_remediate.domain.run import Run, RunState
 
 def may_not_approve(run: Run, who: str, bundle: Bundle) -> str:
     """Why `who` may not approve `run`; empty when they may. Without `approvers` whoever has the role may."""
-    policy = bundle.policies.get(run.policy)
-    teams = policy.guard.approvers if policy is not None else ()
+    teams = approvers_of(run, bundle)
     members = {member for team in teams if team in bundle.teams for member in bundle.teams[team].members}
     if not teams or who in members:
         return ""
     return f"{who} may not approve runs of {run.policy}: only members of {', '.join(teams)} may"
+
+
+def approvers_of(run: Run, bundle: Bundle) -> tuple[str, ...]:
+    """The teams whose members may approve it; empty: whoever has the role."""
+    policy = bundle.policies.get(run.policy)
+    return policy.guard.approvers if policy is not None else ()
 
 
 def approval_digest(run: Run) -> Digest:

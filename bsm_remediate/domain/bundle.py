@@ -112,6 +112,11 @@ class Bundle:
     sets: Mapping[str, tuple[NodeId, ...]] = field(default_factory=dict)
     """Component sets and pools: their members."""
 
+    def freezes(self, now: datetime) -> tuple[str, ...]:
+        """The change freezes in force. One whose calendar isn't there any more holds: nobody has lifted it."""
+        calendars = ((name, self.calendars.get(name)) for name in self.settings.freeze)
+        return tuple(name for name, one in calendars if one is None or one.is_in_force(now))
+
     def playbooks(self) -> frozenset[str]:
         """Names of all playbooks that policies may run, rollbacks too."""
         alternatives = [one for policy in self.policies.values() for one in policy.do]

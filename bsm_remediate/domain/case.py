@@ -67,8 +67,7 @@ class Scene:
     @cached_property
     def freezes(self) -> tuple[str, ...]:
         """The change freezes in force."""
-        calendars = ((name, self.bundle.calendars.get(name)) for name in self.bundle.settings.freeze)
-        return tuple(name for name, one in calendars if one is None or one.is_in_force(self.now))
+        return self.bundle.freezes(self.now)
 
     @cached_property
     def episodes_on(self) -> Mapping[NodeId, list[Episode]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 from itertools import chain, groupby
@@ -50,6 +50,10 @@ class Evaluation:
     plan: Plan
     unmapped: tuple[tuple[Alert, str], ...] = ()
     """Alerts that fit nothing, with the reason."""
+    storm: str = ""
+    """What the storm brake saw, for people; empty while there is no storm."""
+    storms: Mapping[str, str] = field(default_factory=dict)
+    """The same by set or pool."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -112,6 +116,8 @@ class Evaluator:
             decisions=tuple(decisions),
             plan=plan,
             unmapped=tuple((one.alert, one.decision.reason) for one in unmapped),
+            storm=scene.storm,
+            storms=scene.storms,
         )
 
     # --- states ----------------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.case import Case
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.scope import scope_of_case
-from bsm_remediate.domain.situation import MaintenanceWindow
+from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.scope import scope_of_case, scope_of_run
+from bsm_remediate.domain.situation import Hold, MaintenanceWindow, Pause
 from bsm_remediate.domain.state import State
 
 
@@ -113,6 +114,18 @@ class Frozen:
         for calendar in case.scene.freezes:
             return case.decided(Verdict.FROZEN, f"change freeze '{calendar}' is in force, {case.policy.id} keeps to it")
         return None
+
+
+def ordered_against(run: Run, pauses: Iterable[Pause], holds: Iterable[Hold], bundle: Bundle, now: datetime) -> str:
+    """Which order of a person stands against beginning `run`, that may have been given since it was decided."""
+    for pause in pauses:
+        if in_force(pause.until, now) and scope_of_run(pause.scope, run, bundle):
+            return f"paused by {pause.who}"
+    places = {run.component, run.host, *(lock.partition(":")[2] for lock in run.locks)}
+    for hold in holds:
+        if hold.target in places and in_force(hold.until, now):
+            return f"{hold.who} works on {hold.target}"
+    return ""
 
 
 def in_force(until: datetime | None, now: datetime) -> bool:

@@ -37,6 +37,7 @@ from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.shadow import ShadowJournal
+from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, Prober, Store, Workflows
@@ -97,12 +98,14 @@ class Engine:
         self._workflows = workflows
         self._lease = lease
         self._leaving = threading.Event()
+        self._gate = StartGate(store, clock, bundle=lambda: self.bundle, brake=brake, saw=lease.saw)
         remediation = Remediation(
             records=store,
             executor=executor,
             prober=prober,
             clock=clock,
             firing=self._still_on,
+            gate=self._gate,
             may_act=lease.is_valid,
             remains_s=lease.remains_s,
             leaving=self._leaving.is_set,
@@ -197,6 +200,10 @@ class Engine:
             self._under_way.cancel(run)
         self._under_way.wait_until_empty(_CANCELLED_WITHIN_S)
 
+    def behind(self, served: int) -> Sequence[str]:
+        """Live engines of this database that haven't seen yet what stood when so many controls were answered."""
+        return self._lease.behind(served)
+
     @property
     def doubt(self) -> str:
         """Why monitoring can't be relied on, as the latest tick saw it; empty when it can."""
@@ -259,8 +266,10 @@ class Engine:
         self._read_all()
         if leads:
             self._serve_people()
-        for run in self._store.standing().cancelling:
+        standing = self._store.standing()
+        for run in standing.cancelling:
             self._under_way.cancel(run)
+        self._gate.has_seen(standing)
         situation = self.situation()
         evaluation = self._evaluator.evaluate(situation)
         self.evaluation = evaluation

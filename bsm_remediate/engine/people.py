@@ -53,7 +53,8 @@ def serve_people(
             facts={"done": answer.done, "answer": answer.text, "reason": wish.reason},
             actor=wish.who,
         )
-        store.answer(wish.id, done=answer.done, answer=answer.text, standing=answer.standing, events=[event])
+        stands = replace(answer.standing, served=standing.served + 1)
+        store.answer(wish.id, done=answer.done, answer=answer.text, standing=stands, events=[event])
     return bool(waiting)
 
 

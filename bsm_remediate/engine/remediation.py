@@ -22,6 +22,7 @@ from bsm_remediate.domain.run import OUTDATED_AFTER, Run, RunEnd, RunState
 from bsm_remediate.domain.verification import Observation, Progress, Verification
 from bsm_remediate.domain.work_order import Play, WorkOrder
 from bsm_remediate.engine.run_journal import RunJournal, RunRecords
+from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.ports import Clock, Executor, Prober
 
 _log = logging.getLogger(__name__)
@@ -64,13 +65,14 @@ class Remediation:
         prober: Prober,
         clock: Clock,
         firing: Callable[[tuple[AlertKey, ...]], tuple[Alert, ...]],
+        gate: StartGate,
         may_act: Callable[[], bool],
         remains_s: float,
         leaving: Callable[[], bool],
     ) -> None:
-        """`may_act` turns false when this engine has lost its lease: its playbooks are ended then. `remains_s`: those
-        of an engine that died may be ending for so long after its runs were taken up. `leaving`: the engine ends, and
-        what is under way is left, as it stands, to the next one.
+        """`gate` has the last word before a new run's playbook. `may_act` turns false when this engine has lost its
+        lease: its playbooks are ended then. `remains_s`: those of an engine that died may be ending for so long after
+        its runs were taken up. `leaving`: the engine ends, and what is under way is left to the next one as it stands.
         """
         self._records = records
         self._journal = RunJournal(records, clock, leaving=leaving)
@@ -78,6 +80,7 @@ class Remediation:
         self._prober = prober
         self._clock = clock
         self._firing = firing
+        self._gate = gate
         self._may_act = may_act
         self._remains_s = remains_s
         self._leaving = leaving
@@ -141,14 +144,10 @@ class Remediation:
 
     def _play(self, work: _Work) -> None:
         while (run := self._current(work)).state is RunState.QUEUED:
-            run = self._journal.record(
-                run,
-                "run.started",
-                facts={"playbook": run.playbook, "hosts": list(work.order.hosts), "attempt": run.attempt + 1},
-                state=RunState.RUNNING,
-                attempt=run.attempt + 1,
-                started_at=self._clock.now(),
-            )
+            begun = self._begin(run, work)
+            if begun is None:
+                return
+            run = begun
             result = self._execute(work, run, work.order.play, work.cancelled)
             if result is None:
                 work = self._go_on(work)
@@ -159,6 +158,28 @@ class Remediation:
             else:
                 end, reason = _END_OF[result.outcome], result.reason
                 self._journal.record(run, "run.playbook_ended", facts=_facts(result), end=end, outcome=reason)
+
+    def _begin(self, run: Run, work: _Work) -> Run | None:
+        """`run` with its next attempt; None when a person has ordered otherwise since it was decided. A repetition goes
+        on: it is under way, which only `cancel` ends.
+        """
+        if run.attempt == 0:  # the engine that leads, elsewhere, may not know of it: not to be decided anew at once
+            self._clock.wait(
+                OUTDATED_AFTER.total_seconds(),
+                until=lambda: not self._gate.is_braked() or work.cancelled() or self._leaving(),
+            )
+        begun = self._journal.begin(
+            run,
+            self._gate.pass_through if run.attempt == 0 else _nothing_against_it,
+            facts={"playbook": run.playbook, "hosts": list(work.order.hosts), "attempt": run.attempt + 1},
+            state=RunState.RUNNING,
+            attempt=run.attempt + 1,
+            started_at=self._clock.now(),
+        )
+        if isinstance(begun, Run):
+            return begun
+        self._journal.over(run, RunState.CANCELLED, RunEnd.DECIDED_ANEW, f"not begun: {begun}")
+        return None
 
     def _execute(self, work: _Work, run: Run, play: Play, cancelled: Callable[[], bool]) -> PlaybookResult | None:
         """What became of `play`; None when it was ended since this engine lost its lease, or is leaving."""
@@ -269,6 +290,11 @@ class Remediation:
         firing = self._firing(run.alerts)
         detail = f"{firing[0].name} still fires" if firing else "its alert no longer fires"
         return Observation(check=check, at=self._clock.now(), holds=not firing, detail=detail)
+
+
+def _nothing_against_it(_run: Run, begin: Callable[[], None]) -> str:
+    begin()
+    return ""
 
 
 def _facts(result: PlaybookResult) -> dict[str, Json]:

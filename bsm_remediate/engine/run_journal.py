@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from bsm_remediate.domain.event import Event, Json
@@ -21,6 +22,8 @@ _TOLD = {"ok", "changed", "failed", "unreachable"}
 _TRY_AGAIN_S = 1.0
 
 _T = TypeVar("_T")
+LetBegin = Callable[[Run, Callable[[], None]], str]
+"""Writes that a run begins, unless something stands against it; then what."""
 
 
 class RunRecords(RunLog, EventLog, Protocol):
@@ -55,13 +58,24 @@ class RunJournal:
 
     def record(self, run: Run, kind: str, *, facts: dict[str, Json] | None = None, **change: object) -> Run:
         """Write `run` with `change`. Raises `RunNotRecorded` when another engine has it."""
+        changed, event = self._changed(run, kind, facts, change)
+        self.patiently(lambda: self._records.update(changed, [event]))
+        return changed
+
+    def begin(self, run: Run, let_begin: LetBegin, *, facts: dict[str, Json], **change: object) -> Run | str:
+        """The same for what begins, where nothing stands against it; else what does, and nothing is written."""
+        changed, event = self._changed(run, "run.started", facts, change)
+        write = partial(self._records.update, changed, [event])
+        return self.patiently(lambda: let_begin(run, write)) or changed
+
+    def _changed(
+        self, run: Run, kind: str, facts: dict[str, Json] | None, change: dict[str, object]
+    ) -> tuple[Run, Event]:
         changed: Run = replace(run, **change)  # type: ignore[arg-type]
         told: dict[str, Json] = {"state": changed.state.value, **(facts or {})}
         if changed.outcome != run.outcome:
             told["outcome"] = changed.outcome
-        event = self._event(kind, changed, told)
-        self.patiently(lambda: self._records.update(changed, [event]))
-        return changed
+        return changed, self._event(kind, changed, told)
 
     def over(self, run: Run, state: RunState, end: RunEnd, outcome: str, kind: str | None = None) -> None:
         """Write that `run` has ended in `state`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.scope import scope_named, scope_of_run
@@ -98,7 +98,8 @@ def maintain(desk: Desk, wish: Control, standing: Standing) -> Answer:
         return refused(standing, f"there is no calendar '{calendar}'; there are {known}")
     try:
         since = datetime.fromisoformat(wish.details["from"]) if wish.details.get("from") else desk.now
-    except ValueError:
+        since = since.astimezone(UTC) if since.tzinfo is not None else since
+    except (ValueError, OverflowError):
         return refused(standing, f"'{wish.details['from']}' is no time like 2026-01-05T22:00:00+00:00")
     if since.tzinfo is None:
         return refused(standing, f"'{wish.details['from']}' says no time zone")

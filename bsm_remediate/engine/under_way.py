@@ -58,8 +58,8 @@ class UnderWay:
             self._ended()
 
     def _flag_alone(self, run: RunId) -> threading.Event:
-        """The flag of `run`, once nothing else here carries it out: when this engine was cut off, another may have taken
-        the run over and died before it did anything, and then it comes back here, where its first thread has gone on.
+        """The flag of `run`, once nothing else here carries it out: when this engine was cut off, another may have
+        taken the run over and died, and then it comes back here, where its first thread has gone on.
         """
         flag = threading.Event()
         while True:

@@ -49,6 +49,7 @@ class SoleLease:
     def __init__(self) -> None:
         self.valid = True
         self.leading = True
+        self._seen = 0
 
     @contextmanager
     def hold(self, *, alone: bool) -> Iterator[None]:  # noqa: ARG002 - it always is
@@ -68,3 +69,9 @@ class SoleLease:
 
     def bury(self, replica: str) -> None:
         """There are no others."""
+
+    def saw(self, served: int) -> None:
+        self._seen = served
+
+    def behind(self, served: int) -> Sequence[str]:
+        return (self.replica,) if self.valid and self._seen < served else ()

@@ -1,4 +1,4 @@
-"""The API: what is, and people's controls (DESIGN 7)."""
+"""The API: what is (DESIGN 7); people's controls are beside it, in `controls.py`."""
 
 from __future__ import annotations
 
@@ -9,51 +9,34 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import orjson
-from fastapi import Body, Depends, FastAPI, Header, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from bsm_remediate import __version__
-from bsm_remediate.domain.access import ADMINISTER, APPROVE, OPERATE, READ, Identity, Role
-from bsm_remediate.domain.duration import parse_duration
+from bsm_remediate.domain.access import READ
+from bsm_remediate.domain.brakes import brakes_document, maintenance_rows
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.plan_document import plan_document
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Control
+from bsm_remediate.web.controls import add_controls
 from bsm_remediate.web.description import describe
-from bsm_remediate.web.gate import EVERYBODY, open_to, still_may, who_asks
+from bsm_remediate.web.gate import EVERYBODY, open_to, still_may
 from bsm_remediate.web.live import Live
 from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
 from bsm_remediate.web.report import period, report_document
 from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, run_row, service_rows
 
-_ANSWER_WITHIN_S = 5.0
 _SHOWN_RUNS = timedelta(days=30)
 _EVENT_PAUSE_S = 0.25
 
-NEED_A_REASON = frozenset({"pause", "hold", "resolve"})
-"""Controls that keep the engine from acting: whoever finds them has to know what for."""
 _LAST_POSITION = 2**53
 
 Cursor = Annotated[int, Query(ge=0, le=_LAST_POSITION, description="The `next` of the page before.")]
-Target = Annotated[str, Path(max_length=300)]
-Asking = Annotated[Identity, Depends(who_asks)]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
-
-
-class Wish(BaseModel):
-    """What people say with a control."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: str = Field(default="", max_length=1000)
-    target: str = Field(default="", max_length=300, description="Component, host, policy or goal.")
-    duration: str = Field(default="", alias="for", max_length=32, description="Like 1h.")
-    digest: str | None = Field(default=None, description="Of the bundle that the run was planned by.")
 
 
 def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str]) -> FastAPI:
@@ -65,7 +48,7 @@ def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str])
     _add_health(api, live)
     _add_metrics(api, metrics)
     _add_reading(api, live)
-    _add_controls(api, live)
+    add_controls(api, live)
     describe(api, sources)
     return api
 
@@ -147,6 +130,15 @@ def _add_reading(api: FastAPI, live: Live) -> None:
     def plan() -> dict[str, Any]:
         return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
 
+    @api.get("/api/v1/guards", openapi_extra=readers)
+    def guards() -> dict[str, Any]:
+        return brakes_document(evaluation(), live.bundle)
+
+    @api.get("/api/v1/maintenance", openapi_extra=readers)
+    def maintenance() -> dict[str, Any]:
+        windows = maintenance_rows(live.store.standing().maintenance, live.bundle, datetime.now(UTC))
+        return {"items": windows, "next": None}
+
     @api.get("/api/v1/runs", openapi_extra=readers)
     def runs(cursor: Cursor = 0, limit: Limit = 1000) -> dict[str, Any]:
         found = live.store.runs(since=datetime.now(UTC) - _SHOWN_RUNS)
@@ -202,63 +194,3 @@ async def _stream(live: Live, position: int, may_go_on: Callable[[], Awaitable[b
             quiet_since = time.monotonic()
             yield b": still here\n\n"
         await asyncio.sleep(_EVENT_PAUSE_S)
-
-
-def _add_controls(api: FastAPI, live: Live) -> None:
-    def ask(verb: str, target: str, wish: Wish, identity: Identity) -> dict[str, Any]:
-        """Queue the wish as the command line does, and wait for the engine's answer."""
-        now = datetime.now(UTC)
-        try:
-            until = now + parse_duration(wish.duration) if wish.duration else None
-        except ValueError as error:
-            raise HTTPException(422, str(error)) from error
-        number = live.store.ask(
-            Control(verb=verb, target=target, reason=wish.reason, who=identity.name, asked_at=now, until=until)
-        )
-        live.wake()
-        end = time.monotonic() + _ANSWER_WITHIN_S
-        while time.monotonic() < end:
-            found = live.store.control(number)
-            if found is not None and found.done is not None:
-                if not found.done:
-                    raise HTTPException(409, found.answer or "refused")
-                return {"control": number, "answer": found.answer}
-            time.sleep(0.02)
-        return {"control": number, "answer": None}
-
-    def carry_out(verb: str, target: str, wish: Wish, identity: Identity) -> dict[str, Any]:
-        if verb in NEED_A_REASON and not wish.reason.strip():
-            raise Refusal(422, "say why: it is kept in the journal", field="/reason")
-        if verb == "approve":
-            _require_same_plan(live, target, wish.digest)
-        return ask(verb, target, wish, identity)
-
-    def add(path: str, verb: str, roles: frozenset[Role]) -> None:
-        @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
-        def control(wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
-            return carry_out(verb, wish.target, wish, identity)
-
-    def add_for_one(kind: str, verb: str, roles: frozenset[Role]) -> None:
-        path = f"/api/v1/{kind}/{{target}}/{verb}"
-
-        @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
-        def control(target: Target, wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
-            return carry_out(verb, target, wish, identity)
-
-    add_for_one("runs", "approve", APPROVE)
-    add_for_one("runs", "reject", APPROVE)
-    add_for_one("runs", "check", OPERATE)
-    add_for_one("runs", "cancel", OPERATE)
-    add_for_one("alerts", "resolve", OPERATE)
-    for verb in ("pause", "resume", "hold", "release", "goal"):
-        add(f"/api/v1/{verb}", verb, OPERATE)
-    for verb in ("adopt", "reload"):
-        add(f"/api/v1/{verb}", verb, ADMINISTER)
-
-
-def _require_same_plan(live: Live, run_id: str, digest: str | None) -> None:
-    run = live.store.run(RunId(run_id))
-    if run is None:
-        raise HTTPException(404, "there is no such run")
-    if digest is not None and digest != run.bundle:
-        raise HTTPException(409, "the plan has changed since; look at it again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class Live(Protocol):
     def store(self) -> Store: ...
 
     def wake(self) -> None: ...
+
+    def behind(self, served: int) -> Sequence[str]:
+        """Live engines of its database that haven't seen what stood when so many controls were answered."""
 
     def unseen_s(self) -> float:
         """For how many seconds something has waited to be looked at."""

@@ -8,7 +8,7 @@ import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -61,6 +61,9 @@ class RunningEngine:
 
     def wake(self) -> None:
         self._engine.wake()
+
+    def behind(self, served: int) -> Sequence[str]:
+        return self._engine.behind(served)
 
     def unseen_s(self) -> float:
         return self._engine.unseen_s()

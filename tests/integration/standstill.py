@@ -47,12 +47,17 @@ class Standstill:
         self.is_ending = False
         self.woken = 0
         self.sources_read: list[str] = []
+        self.seen: dict[str, int] = {}
+        """Engines of the same database → how many answered controls they have seen."""
 
     def wake(self) -> None:
         self.woken += 1
         for wish in self.store.waiting():
             assert wish.id is not None
             self.store.answer(wish.id, done=True, answer="done", standing=self.store.standing(), events=[])
+
+    def behind(self, served: int) -> list[str]:
+        return [one for one, seen in self.seen.items() if seen < served]
 
     def unseen_s(self) -> float:
         return 0.0
@@ -71,9 +76,13 @@ class Site:
     """The application on a store, with a client in the same process."""
 
     def __init__(
-        self, store: Store, doorkeeper: Doorkeeper | None = None, terms: Mapping[str, Terms] | None = None
+        self,
+        store: Store,
+        doorkeeper: Doorkeeper | None = None,
+        terms: Mapping[str, Terms] | None = None,
+        live: Standstill | None = None,
     ) -> None:
-        self.live = Standstill(store)
+        self.live = live or Standstill(store)
         self.doorkeeper = doorkeeper or Doorkeeper(Credentials(TOKENS))
         self.app, self._commit = build_app(self.live, self.doorkeeper, SOURCES, terms)
         self._commit.start()

@@ -190,6 +190,7 @@ class SimulatedLease:
         self.replica = name
         self.is_cut_off = False
         self.is_leader = False
+        self.seen = 0
         self._dead = dead
         self._bury = bury
 
@@ -211,3 +212,9 @@ class SimulatedLease:
 
     def bury(self, replica: str) -> None:
         self._bury(replica)
+
+    def saw(self, served: int) -> None:
+        self.seen = served
+
+    def behind(self, served: int) -> Sequence[str]:
+        return (self.replica,) if self.seen < served else ()

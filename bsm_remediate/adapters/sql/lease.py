@@ -40,6 +40,8 @@ class FileLease:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        """Locked by the engine; its content is how many answered controls that one has seen."""
+        self._descriptor: int | None = None
         self.on_news: Callable[[], None] = lambda: None
 
     def require_leading(self, connection: Connection) -> None:
@@ -56,8 +58,11 @@ class FileLease:
                 raise StoreUnavailable(
                     "another engine runs on this database", hint="stop it, or give another --database"
                 ) from error
+            self._descriptor = descriptor
+            self.saw(0)
             yield
         finally:
+            self._descriptor = None
             os.close(descriptor)
 
     def is_held(self) -> bool:
@@ -85,6 +90,19 @@ class FileLease:
 
     def bury(self, replica: str) -> None:
         """There are no others."""
+
+    def saw(self, served: int) -> None:
+        if self._descriptor is not None:
+            os.pwrite(self._descriptor, b"%020d\n" % served, 0)
+
+    def behind(self, served: int) -> Sequence[str]:
+        if not self.is_held():
+            return ()
+        try:
+            seen = int(self._file.read_bytes() or b"0")
+        except (OSError, ValueError):
+            return (self.replica,)
+        return (self.replica,) if seen < served else ()
 
 
 def lease_of(url: str) -> EngineLease:

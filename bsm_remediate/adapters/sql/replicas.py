@@ -38,8 +38,8 @@ _PULSE_S = 0.25
 _STALL_GUARD = Path(__file__).with_name("stall_guard.py")
 _NOW = "extract(epoch FROM clock_timestamp())"
 _BEAT = (
-    f"INSERT INTO bsm_replica (id, host, started_at, beat_at) VALUES (?, ?, {_NOW}, {_NOW})"
-    f" ON CONFLICT (id) DO UPDATE SET beat_at = {_NOW}"
+    f"INSERT INTO bsm_replica (id, host, started_at, beat_at, seen) VALUES (?, ?, {_NOW}, {_NOW}, ?)"
+    f" ON CONFLICT (id) DO UPDATE SET beat_at = {_NOW}, seen = excluded.seen"
 )
 _LEAD = (
     f"INSERT INTO bsm_leader (id, replica, term, beat_at) VALUES (1, ?, 1, {_NOW}) ON CONFLICT (id) DO UPDATE"
@@ -66,6 +66,7 @@ class ReplicaLease:
         self._backend = backend
         self._valid_until = 0.0
         self._term: int | None = None
+        self._seen = 0
         self._news: tuple[object, ...] = ()
         self._ending = threading.Event()
         self._engine: Engine | None = None
@@ -128,6 +129,28 @@ class ReplicaLease:
             with self._engine.connect() as connection:
                 connection.exec_driver_sql(query, (replica,))
 
+    def saw(self, served: int) -> None:
+        if served == self._seen or self._engine is None:
+            return
+        self._seen = served
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("UPDATE bsm_replica SET seen = ? WHERE id = ?", (served, self.replica))
+        except self._backend.failures as error:  # the next beat says it
+            _log.warning("lease.seen_not_said: %s", getattr(error, "orig", error))
+
+    def behind(self, served: int) -> Sequence[str]:
+        query = f"SELECT id FROM bsm_replica WHERE beat_at > {_NOW} - {DEAD_AFTER_S} AND seen < ? ORDER BY id"
+        engine = self._engine or self._backend.engine()
+        try:
+            with engine.connect() as connection:
+                return [id_ for (id_,) in connection.exec_driver_sql(query, (served,))]
+        except self._backend.failures as error:
+            raise StoreUnavailable(f"the database cannot be read: {getattr(error, 'orig', error)}") from error
+        finally:
+            if self._engine is None:
+                engine.dispose()
+
     def _keep_beating(self) -> None:
         while not self._ending.wait(BEAT_S):
             try:
@@ -146,7 +169,7 @@ class ReplicaLease:
             return
         begun = time.monotonic()
         with self._engine.connect() as connection:
-            connection.exec_driver_sql(_BEAT, (self.replica, socket.gethostname()))
+            connection.exec_driver_sql(_BEAT, (self.replica, socket.gethostname(), self._seen))
             term = connection.exec_driver_sql(_LEAD, (self.replica,)).scalar()
             news = (term, *connection.exec_driver_sql(_NEWS).one())
         if term != self._term:

@@ -140,7 +140,9 @@ replica = Table(
     Column("host", Text, nullable=False),
     Column("started_at", Double, nullable=False),
     Column("beat_at", Double, nullable=False),
-    comment="the engines on this database; `beat_at` is when each last said that it lives, by the database's clock",
+    Column("seen", BigInteger, nullable=False, server_default="0"),
+    comment="the engines on this database; `beat_at` is when each last said that it lives, by the database's clock,"
+    " `seen` how many answered controls it keeps to",
 )
 
 leader = Table(
