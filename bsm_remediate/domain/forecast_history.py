@@ -1,0 +1,109 @@
+"""What is remembered of one series: three rings of buckets, whatever came in and however long."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import isfinite
+
+import numpy as np
+
+from bsm_remediate.domain.forecast_buckets import Buckets, Floats, Recent, median
+from bsm_remediate.domain.forecast_season import Season, daily, hours_ahead
+
+_GRAINS = ((60, 120), (600, 144), (3600, 168))
+"""Width in seconds and number of buckets: two hours, a day, a week."""
+_SPAN = 6.0
+"""Horizons that a grain must hold to be used: earlier stretches to compare with, beside the trend's window."""
+_SMOOTHING = 16
+"""Samples over which the usual interval is averaged."""
+_LEVEL = 3
+"""Newest values of which the median is the level: one spike among them doesn't count."""
+
+
+class SeriesHistory:
+    """A bounded memory of one series. Same samples in the same order, same memory.
+
+    Samples that are no numbers, and those no newer than the newest, are left out; `observe` says so.
+    """
+
+    __slots__ = ("_grains", "_season", "interval_s", "newest_s")
+
+    def __init__(self) -> None:
+        self._grains = tuple(Buckets(width_s=width_s, size=size) for width_s, size in _GRAINS)
+        self._season: tuple[tuple[int, int], Season | None] | None = None
+        self.newest_s: float | None = None
+        self.interval_s = 0.0       # between samples, usually
+
+    def observe(self, at: datetime, value: float) -> bool:
+        """Takes one sample in; whether it counted. Costs the same whatever came before."""
+        at_s = at.timestamp()
+        if not isfinite(value) or (self.newest_s is not None and at_s <= self.newest_s):
+            return False
+        if self.newest_s is not None:
+            self._clock(at_s - self.newest_s)
+        self.newest_s = at_s
+        minutes, tens, hours = self._grains
+        inner = minutes.add(at_s, value)
+        inner = tens.add(at_s, inner, child=minutes.number, peak=value)
+        hours.add(at_s, inner, child=tens.number, peak=value)
+        return True
+
+    def _clock(self, passed_s: float) -> None:
+        """A gap is no interval, so none counts for more than four of them."""
+        if not self.interval_s:
+            self.interval_s = passed_s
+        else:
+            self.interval_s += (min(passed_s, 4 * self.interval_s) - self.interval_s) / _SMOOTHING
+
+    @property
+    def span(self) -> timedelta:
+        """The longest horizon that is answered well: a quarter of the week held."""
+        return timedelta(seconds=_GRAINS[-1][0] * _GRAINS[-1][1] / 4)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of what grows to its bound: the arrays of all rings."""
+        return sum(grain.memory for grain in self._grains)
+
+    def grain(self, horizon_s: float) -> Buckets:
+        """The finest grain that holds enough of such horizons."""
+        return next((one for one in self._grains if one.width_s * one.size >= _SPAN * horizon_s), self._grains[-1])
+
+    def season(self, horizon_s: float) -> Season | None:
+        """The daily season up to the last full hour. Kept until the next one, as it can't change before."""
+        hours = self._grains[-1]
+        asked = (hours.number, ahead := hours_ahead(horizon_s))
+        if self._season is None or self._season[0] != asked:
+            full = hours.recent((hours.number - 1) * hours.width_s)
+            self._season = (asked, daily(full, ahead=ahead))
+        return self._season[1]
+
+    def level(self, now_s: float, *, within_s: float) -> tuple[float, float, float] | None:
+        """The median of what the newest minutes say, and the lowest and highest of the last; none if nothing is held."""
+        recent = self._grains[0].recent(now_s)
+        number = len(recent.numbers)
+        if not number:
+            return None
+        newer = int(recent.numbers.searchsorted((now_s - within_s) // self._grains[0].width_s, side="right"))
+        medians = recent.medians[min(newer, max(0, number - _LEVEL)) :]
+        return median(medians.tolist()), float(recent.lows[-1]), float(recent.highs[-1])
+
+
+def dense(recent: Recent, values: Floats) -> Floats:
+    """`values` with NaN for the buckets between that hold nothing."""
+    length = int(recent.numbers[-1] - recent.numbers[0]) + 1
+    if length == len(values):
+        return values
+    spread = np.full(length, np.nan)
+    spread[recent.numbers - recent.numbers[0]] = values
+    return spread
+
+
+def without_spikes(values: Floats) -> Floats:
+    """Each value as the median of itself and its neighbours, so that one alone counts for nothing."""
+    if len(values) < 3:
+        return values
+    left, right = values[:-2], values[2:]
+    low, high = np.minimum(left, right), np.maximum(left, right)
+    inner = np.minimum(np.maximum(values[1:-1], low), high)
+    return np.concatenate((inner[:1], inner, inner[-1:]))

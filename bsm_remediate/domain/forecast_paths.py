@@ -1,0 +1,81 @@
+"""Where a series could go from here, judged by where it went from earlier moments.
+
+Each earlier stretch as long as the horizon is set on to the present level, plus what the season adds: historical
+simulation (Barone-Adesi, Giannopoulos & Vosper, VaR without Correlations for Portfolios of Derivative Securities,
+J. Futures Markets 19, 1999), without a scale for volatility. The share of them that cross, recent ones counting more,
+is the chance of a crossing; it needs no distribution, so bursts, steps and random walks get their own odds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from bsm_remediate.domain.forecast_buckets import Floats, Numbers
+
+_HALF_LIFE = 2.0
+"""Age, in horizons, at which an earlier stretch counts half."""
+_UNSEEN = 0.5
+"""Crossings and non-crossings supposed beforehand (Jeffreys' prior), so that a few stretches are never sure."""
+_STILL = 1e-9
+"""Share of the gap below which the greatest rise counts as none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Odds:
+    """How likely a crossing is, and after how many buckets, by the stretches that crossed."""
+
+    chance: float
+    ahead: float | None
+    stretches: float        # as many as there would be if they didn't overlap and all counted the same
+
+
+def crossing_odds(levels: Floats, peaks: Floats, *, gap: float, season: Floats) -> Odds | None:
+    """The odds that the series rises by `gap` from its present level within as many buckets as `season` adds to.
+
+    `levels` and `peaks` are bucket by bucket, oldest first, NaN where nothing is known, their own season taken out.
+    None where no stretch is long enough.
+    """
+    ahead = len(season)
+    starts = len(levels) - ahead
+    if starts < 1:
+        return None
+    paths = np.where(np.isfinite(peaks), peaks, -np.inf)[_windows(starts, ahead)] + season
+    rises = paths.max(axis=1) - levels[:starts]
+    known = np.isfinite(rises)
+    if not known.any():
+        return None
+    weights = _weights(starts, _HALF_LIFE * ahead) * known
+    total = float(weights.sum())
+    stretches = max(1.0, total * total / float(weights @ weights) / ahead)
+    crossed = known & (rises >= gap)
+    if not crossed.any():
+        return Odds(chance=_beyond_all_seen(float(rises[known].max()), gap, stretches), ahead=None, stretches=stretches)
+    share = float(weights[crossed].sum()) / total
+    first = (paths[crossed] - levels[:starts][crossed, None] >= gap).argmax(axis=1)
+    return Odds(
+        chance=(share * stretches + _UNSEEN) / (stretches + 2 * _UNSEEN),
+        ahead=float(np.median(first)) + 1.0,
+        stretches=stretches,
+    )
+
+
+@lru_cache(maxsize=256)
+def _windows(starts: int, ahead: int) -> Numbers:
+    """The places of the buckets after each start, row by row."""
+    return np.arange(1, starts + 1)[:, None] + np.arange(ahead)
+
+
+@lru_cache(maxsize=256)
+def _weights(starts: int, half_life: float) -> Floats:
+    return np.exp2(-np.arange(starts - 1, -1, -1) / half_life)
+
+
+def _beyond_all_seen(greatest: float, gap: float, stretches: float) -> float:
+    """The chance of what never happened: less with the square of how far it lies beyond the greatest rise, as in
+    Chebyshev's bound.
+    """
+    reach = greatest / gap
+    return 0.0 if reach < _STILL else _UNSEEN / (stretches + 2 * _UNSEEN) * reach * reach
