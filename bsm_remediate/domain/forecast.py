@@ -22,18 +22,18 @@ class Direction(StrEnum):
 class Reach(StrEnum):
     """What counts as crossing."""
 
-    LEVEL = "level"     # the level, a median over time: single spikes don't count
-    PEAK = "peak"       # any single sample
+    LEVEL = "level"  # the level, a median over time: single spikes don't count
+    PEAK = "peak"  # any single sample
 
 
 class Grounds(StrEnum):
     """What a forecast rests on."""
 
-    BEYOND = "beyond"       # it is there already
+    BEYOND = "beyond"  # it is there already
     TREND = "trend"
-    SEASON = "season"       # the usual course of a day
-    EARLIER = "earlier"     # where the series went from earlier moments
-    UNKNOWN = "unknown"     # too few samples, or too old ones
+    SEASON = "season"  # the usual course of a day
+    EARLIER = "earlier"  # where the series went from earlier moments
+    UNKNOWN = "unknown"  # too few samples, or too old ones
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +45,10 @@ class Forecast:
     horizon: timedelta
     confidence: float
     grounds: Grounds
-    level: float | None = None              # now, spikes left out
-    slope_per_hour: float | None = None     # the season taken out
+    level: float | None = None  # now, spikes left out
+    slope_per_hour: float | None = None  # the season taken out
     time_to_crossing: timedelta | None = None
-    age: timedelta | None = None            # of the newest sample, where that is too old
+    age: timedelta | None = None  # of the newest sample, where that is too old
 
     @property
     def is_known(self) -> bool:
@@ -73,7 +73,10 @@ class Forecast:
             return level
         if not self.slope_per_hour:
             return (*level, "has no trend")
-        return (*level, f"{'rises' if self.slope_per_hour > 0 else 'falls'} {figure(abs(self.slope_per_hour))} per hour")
+        return (
+            *level,
+            f"{'rises' if self.slope_per_hour > 0 else 'falls'} {figure(abs(self.slope_per_hour))} per hour",
+        )
 
     def _crossing(self) -> tuple[str, ...]:
         threshold, horizon = figure(self.threshold), format_duration(self.horizon)

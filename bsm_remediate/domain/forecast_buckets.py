@@ -66,7 +66,7 @@ class Buckets:
         elif sample < table[_LOW, place]:
             table[_LOW, place] = sample
         self._keep(value, child)
-        table[_MEDIAN, place] = found = median(self._kept)
+        table[_MEDIAN, place] = found = middle_of(self._kept)
         return found
 
     def _keep(self, value: float, child: int | None) -> None:
@@ -103,12 +103,12 @@ class Buckets:
         return self._table.nbytes
 
 
-def median(values: list[float]) -> float:
-    """The middle of a few values; statistics.median says the same more slowly.
+def middle_of(values: list[float]) -> float:
+    """The median of a few values; `statistics.median` says the same more slowly.
 
-    >>> median([3.0, 1.0, 2.0, 10.0])
+    >>> middle_of([3.0, 1.0, 2.0, 10.0])
     2.5
     """
     ranked = sorted(values)
-    middle = len(ranked) // 2
-    return ranked[middle] if len(ranked) % 2 else (ranked[middle - 1] + ranked[middle]) / 2
+    half = len(ranked) // 2
+    return ranked[half] if len(ranked) % 2 else (ranked[half - 1] + ranked[half]) / 2

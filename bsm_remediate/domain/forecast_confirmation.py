@@ -9,8 +9,8 @@ from bsm_remediate.domain.forecast import Forecast
 
 ON, OFF = 0.8, 0.5
 """Confidence from which a forecast speaks for switching on, and below which for switching off; between, all stays."""
-_SHARE = 20
-"""What speaks for a change must do so for this part of the horizon: 45 s of 15 minutes."""
+_SHARE = 10
+"""What speaks for a change must do so for this part of the horizon: 90 s of 15 minutes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

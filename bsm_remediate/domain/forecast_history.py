@@ -7,7 +7,7 @@ from math import isfinite
 
 import numpy as np
 
-from bsm_remediate.domain.forecast_buckets import Buckets, Floats, Recent, median
+from bsm_remediate.domain.forecast_buckets import Buckets, Floats, Recent, middle_of
 from bsm_remediate.domain.forecast_season import Season, daily, hours_ahead
 
 _GRAINS = ((60, 120), (600, 144), (3600, 168))
@@ -16,8 +16,8 @@ _SPAN = 6.0
 """Horizons that a grain must hold to be used: earlier stretches to compare with, beside the trend's window."""
 _SMOOTHING = 16
 """Samples over which the usual interval is averaged."""
-_LEVEL = 3
-"""Newest values of which the median is the level: one spike among them doesn't count."""
+SPIKE_PROOF = 5
+"""Values of which the median is the level: two spikes among them don't count."""
 
 
 class SeriesHistory:
@@ -32,7 +32,7 @@ class SeriesHistory:
         self._grains = tuple(Buckets(width_s=width_s, size=size) for width_s, size in _GRAINS)
         self._season: tuple[tuple[int, int], Season | None] | None = None
         self.newest_s: float | None = None
-        self.interval_s = 0.0       # between samples, usually
+        self.interval_s = 0.0  # between samples, usually
 
     def observe(self, at: datetime, value: float) -> bool:
         """Takes one sample in; whether it counted. Costs the same whatever came before."""
@@ -79,14 +79,14 @@ class SeriesHistory:
         return self._season[1]
 
     def level(self, now_s: float, *, within_s: float) -> tuple[float, float, float] | None:
-        """The median of what the newest minutes say, and the lowest and highest of the last; none if nothing is held."""
+        """The median of what the newest minutes say, and the extremes of the last; none if nothing is held."""
         recent = self._grains[0].recent(now_s)
         number = len(recent.numbers)
         if not number:
             return None
         newer = int(recent.numbers.searchsorted((now_s - within_s) // self._grains[0].width_s, side="right"))
-        medians = recent.medians[min(newer, max(0, number - _LEVEL)) :]
-        return median(medians.tolist()), float(recent.lows[-1]), float(recent.highs[-1])
+        medians = recent.medians[min(newer, max(0, number - SPIKE_PROOF)) :]
+        return middle_of(medians.tolist()), float(recent.lows[-1]), float(recent.highs[-1])
 
 
 def dense(recent: Recent, values: Floats) -> Floats:
@@ -100,10 +100,12 @@ def dense(recent: Recent, values: Floats) -> Floats:
 
 
 def without_spikes(values: Floats) -> Floats:
-    """Each value as the median of itself and its neighbours, so that one alone counts for nothing."""
-    if len(values) < 3:
-        return values
-    left, right = values[:-2], values[2:]
-    low, high = np.minimum(left, right), np.maximum(left, right)
-    inner = np.minimum(np.maximum(values[1:-1], low), high)
-    return np.concatenate((inner[:1], inner, inner[-1:]))
+    """The median of each value and the two on either side, so that one or two wild ones count for nothing."""
+    reach = SPIKE_PROOF // 2
+    if len(values) < SPIKE_PROOF:
+        return np.full(len(values), middle_of(values.tolist())) if len(values) else values
+    # Parted along columns: a few long rows are cheaper than many short ones.
+    shifted = np.stack([values[at : len(values) - 2 * reach + at] for at in range(SPIKE_PROOF)])
+    shifted.partition(reach, axis=0)
+    inner = shifted[reach]
+    return np.concatenate((np.repeat(inner[:1], reach), inner, np.repeat(inner[-1:], reach)))

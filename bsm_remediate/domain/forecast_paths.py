@@ -29,14 +29,14 @@ class Odds:
 
     chance: float
     ahead: float | None
-    stretches: float        # as many as there would be if they didn't overlap and all counted the same
+    stretches: float  # as many as there would be if they didn't overlap and all counted the same
 
 
 def crossing_odds(levels: Floats, peaks: Floats, *, gap: float, season: Floats) -> Odds | None:
-    """The odds that the series rises by `gap` from its present level within as many buckets as `season` adds to.
+    """The odds that the series rises by `gap` (above 0) from its present level within the buckets of `season`.
 
-    `levels` and `peaks` are bucket by bucket, oldest first, NaN where nothing is known, their own season taken out.
-    None where no stretch is long enough.
+    `levels` and `peaks` are bucket by bucket, oldest first, NaN where nothing is known, their own season taken out;
+    `season` says how much more than now is usual in each bucket ahead. None where no stretch is long enough.
     """
     ahead = len(season)
     starts = len(levels) - ahead

@@ -51,7 +51,7 @@ def daily(hours: Recent, *, ahead: int) -> Season | None:
     by_number[numbers - numbers[0]] = values
     yesterday = np.abs(by_number[_DAY:] - by_number[:-_DAY])
     before = np.abs(by_number[_DAY:] - by_number[_DAY - ahead : -ahead])
-    better, worse = np.count_nonzero(yesterday < before), np.count_nonzero(yesterday > before)      # NaN is neither
+    better, worse = np.count_nonzero(yesterday < before), np.count_nonzero(yesterday > before)  # NaN is neither
     if better + worse < _FEWEST_PAIRS or better - worse <= _SURE * sqrt(better + worse):
         return None
     return Season(by_hour=_profile(by_number, int(numbers[0]) % _DAY))
@@ -64,7 +64,7 @@ def _profile(by_number: Floats, first_hour: int) -> Floats:
     table[first_hour : first_hour + len(by_number)] = by_number
     # Nothing but the shape of a day counts, so each hour is first compared with the day around it.
     around = _running_mean(table)
-    ranked = np.sort((table - around).reshape(days, _DAY), axis=0)      # NaN goes last
+    ranked = np.sort((table - around).reshape(days, _DAY), axis=0)  # NaN goes last
     seen = np.count_nonzero(np.isfinite(ranked), axis=0)
     hour = np.arange(_DAY)
     low = ranked[np.maximum(seen - 1, 0) // 2, hour]
@@ -79,4 +79,5 @@ def _running_mean(table: Floats) -> Floats:
     count = np.concatenate(((0,), np.cumsum(known)))
     low = np.clip(np.arange(len(table)) - _DAY // 2, 0, max(0, len(table) - _DAY))
     high = np.minimum(low + _DAY, len(table))
-    return (total[high] - total[low]) / np.maximum(count[high] - count[low], 1)
+    mean: Floats = (total[high] - total[low]) / np.maximum(count[high] - count[low], 1)
+    return mean

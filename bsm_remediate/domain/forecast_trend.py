@@ -35,7 +35,7 @@ class Trend:
     level: float
     slope: float
     slopes: Floats
-    spread: float       # standard deviation of Kendall's count where there is no trend
+    spread: float  # standard deviation of Kendall's count where there is no trend
 
     def surely_above(self, slope: float) -> float:
         """The probability that the true slope is greater than `slope`."""

@@ -22,7 +22,7 @@ _WINDOW = 2.0
 """Horizons that the trend looks back."""
 _LEAST_POINTS, _MOST_POINTS = 12, 32
 """Buckets of the trend: more than its window where that holds few, and not so many that all pairs cost much."""
-_PER_BUCKET = 3.0
+_PER_BUCKET = 5.0
 """Samples in a bucket that make its median proof against one spike."""
 _STALE_INTERVALS, _STALE_SHARE = 3.0, 0.25
 """Age of the newest sample, in intervals and as a share of the horizon, beyond both of which nothing is foretold."""
@@ -141,7 +141,7 @@ class _View:
             return asked.answer(1.0, Grounds.BEYOND, level=reached, ahead_s=0.0)
         ahead_s, usual_now, usual = self._ahead()
         trend = self._trend()
-        odds = self._odds(threshold - (self.level - usual_now), usual)
+        odds = self._odds(threshold - self.level, usual - usual_now)
         if trend is None and odds is None:
             return asked.unknown()
         slope = None if trend is None else trend.slope
@@ -160,7 +160,7 @@ class _View:
     def _ahead(self) -> tuple[Floats, float, Floats]:
         """The ends of the buckets ahead, in seconds from now, and what the season says of now and of them."""
         number = max(1, round(self.asked.horizon.total_seconds() / self.width_s))
-        ahead_s = np.arange(number + 1) * (self.asked.horizon.total_seconds() / number)
+        ahead_s: Floats = np.arange(number + 1, dtype=np.float64) * (self.asked.horizon.total_seconds() / number)
         usual = self._usual(ahead_s + self.asked.now_s)
         return ahead_s[1:], float(usual[0]), usual[1:]
 
@@ -168,7 +168,8 @@ class _View:
         return np.zeros(len(times_s)) if self.season is None else self.season.at(times_s) * self.asked.sign
 
     def _middles_s(self) -> Floats:
-        return (self.recent.numbers + 0.5) * self.width_s
+        middles: Floats = (self.recent.numbers.astype(np.float64) + 0.5) * self.width_s
+        return middles
 
     def _trend(self) -> Trend | None:
         """Over the last two horizons, in seconds from now."""
