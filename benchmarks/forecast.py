@@ -2,11 +2,11 @@
 
     python benchmarks/forecast.py [--data ../shared/data] [--made 40] [--constants] [--ceiling] [--quick]
 
-Recorded: the set's questions "given 24 hours, does it reach the threshold within 6?". Ours answers yes from a confidence
-of one half, once from those 24 hours and once from all that came before, as an engine would have it (at most a week is
-held). `--made` is the number of made series of each family. `--constants` halves and doubles every constant, and picks
-for each series what did best on the others; `--ceiling` fits a regression on 22 facts to the answers themselves, to see
-how much there is to be known.
+Recorded: the set's questions "given 24 hours, does it reach the threshold within 6?". Ours answers yes from one half
+on, once from those 24 hours and once from all that came before, as an engine would have it (it holds a week). `--made`
+is the number of made series of each family. `--constants` halves and doubles every constant, and picks for each series
+what did best on the others; `--ceiling` fits a regression on 22 facts to the answers themselves, to see how much there
+is to be known.
 """
 
 from __future__ import annotations

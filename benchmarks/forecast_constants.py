@@ -39,7 +39,7 @@ _CROSSING = ("leak", "daily season, one")
 
 
 def report(asked: Sequence[Question], answered: Callable[[Sequence[Question]], Sequence[float]]) -> None:
-    """One line a variant: right and Brier on the recorded questions; warned, lead and false alarms a day on made ones."""
+    """A line each: right and Brier on recorded questions; warned, lead and false alarms a day on made series."""
     truth = np.array([question.crosses for question in asked])
     print(f"{'':32}{'right':>8}{'Brier':>8}{'warned':>10}{'lead':>8}{'false/day':>11}")
     said = {}

@@ -44,7 +44,7 @@ def predict_linear(question: Question, window_s: float = 3600.0) -> float:
 
 
 def linear(times: Floats, values: Floats, *, window_s: float, ahead_s: float) -> float:
-    inside = times > -window_s
+    inside = times >= -window_s
     if np.count_nonzero(inside) < 2:
         return float("-inf")
     slope, level = np.polyfit(times[inside], values[inside], 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from math import isfinite
 
 import numpy as np
 
@@ -18,6 +17,10 @@ _SMOOTHING = 16
 """Samples over which the usual interval is averaged."""
 SPIKE_PROOF = 5
 """Values of which the median is the level: two spikes among them don't count."""
+
+
+_LARGEST = 1e100
+"""Nothing measured is larger, and squares of it are still numbers."""
 
 
 class SeriesHistory:
@@ -37,7 +40,7 @@ class SeriesHistory:
     def observe(self, at: datetime, value: float) -> bool:
         """Takes one sample in; whether it counted. Costs the same whatever came before."""
         at_s = at.timestamp()
-        if not isfinite(value) or (self.newest_s is not None and at_s <= self.newest_s):
+        if not -_LARGEST < value < _LARGEST or (self.newest_s is not None and at_s <= self.newest_s):
             return False
         if self.newest_s is not None:
             self._clock(at_s - self.newest_s)

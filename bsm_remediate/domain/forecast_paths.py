@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from bsm_remediate.domain.forecast_buckets import Floats, Numbers
+from bsm_remediate.domain.forecast_buckets import Floats
 
 _HALF_LIFE = 2.0
 """Age, in horizons, at which an earlier stretch counts half."""
@@ -42,8 +42,10 @@ def crossing_odds(levels: Floats, peaks: Floats, *, gap: float, season: Floats) 
     starts = len(levels) - ahead
     if starts < 1:
         return None
-    paths = np.where(np.isfinite(peaks), peaks, -np.inf)[_windows(starts, ahead)] + season
-    rises = paths.max(axis=1) - levels[:starts]
+    paths = _after_each_start(peaks, starts, ahead)
+    if season.any():
+        paths = paths + season[:, None]
+    rises = np.fmax.reduce(paths, axis=0) - levels[:starts]
     known = np.isfinite(rises)
     if not known.any():
         return None
@@ -54,7 +56,7 @@ def crossing_odds(levels: Floats, peaks: Floats, *, gap: float, season: Floats) 
     if not crossed.any():
         return Odds(chance=_beyond_all_seen(float(rises[known].max()), gap, stretches), ahead=None, stretches=stretches)
     share = float(weights[crossed].sum()) / total
-    first = (paths[crossed] - levels[:starts][crossed, None] >= gap).argmax(axis=1)
+    first = (paths[:, crossed] - levels[:starts][crossed] >= gap).argmax(axis=0)
     return Odds(
         chance=(share * stretches + _UNSEEN) / (stretches + 2 * _UNSEEN),
         ahead=float(np.median(first)) + 1.0,
@@ -62,10 +64,11 @@ def crossing_odds(levels: Floats, peaks: Floats, *, gap: float, season: Floats) 
     )
 
 
-@lru_cache(maxsize=256)
-def _windows(starts: int, ahead: int) -> Numbers:
-    """The places of the buckets after each start, row by row."""
-    return np.arange(1, starts + 1)[:, None] + np.arange(ahead)
+def _after_each_start(peaks: Floats, starts: int, ahead: int) -> Floats:
+    """Row by row what came 1, 2, … buckets after each start: a view, as copying it costs more than all the rest."""
+    row = np.ascontiguousarray(peaks)
+    width = row.itemsize
+    return np.ndarray((ahead, starts), row.dtype, row, offset=width, strides=(width, width))
 
 
 @lru_cache(maxsize=256)

@@ -39,7 +39,7 @@ class Trend:
 
     def surely_above(self, slope: float) -> float:
         """The probability that the true slope is greater than `slope`."""
-        count = float(np.count_nonzero(self.slopes > slope)) - float(np.count_nonzero(self.slopes < slope))
+        count = np.count_nonzero(self.slopes > slope) - np.count_nonzero(self.slopes < slope)
         return 0.5 * (1.0 + erf(count / self.spread / sqrt(2.0)))
 
 

@@ -49,7 +49,12 @@ class Forecaster:
         *,
         reach: Reach = Reach.LEVEL,
     ) -> Forecast:
-        """Whether `threshold` is crossed within `horizon` from `now`. Asking changes nothing."""
+        """Whether `threshold` is crossed within `horizon` from `now`. Asking changes nothing.
+
+        Raises `ValueError` unless `horizon` is longer than nothing.
+        """
+        if horizon <= timedelta():
+            raise ValueError(f"a forecast for {horizon} looks at nothing; give a time ahead, like 15m")
         asked = _Asked(threshold=threshold, direction=direction, horizon=horizon, now_s=now.timestamp(), reach=reach)
         newest = self.history.newest_s
         if newest is None:
