@@ -82,12 +82,18 @@ class SeriesHistory:
         return self._season[1]
 
     def level(self, now_s: float, *, within_s: float) -> tuple[float, float, float] | None:
-        """The median of what the newest minutes say, and the extremes of the last; none if nothing is held."""
-        recent = self._grains[0].recent(now_s)
+        """The median of what the newest minutes say, and the extremes of the last; none if nothing is held.
+
+        A series that is sampled once an hour has too few such minutes, so coarser buckets speak for it.
+        """
+        for grain in self._grains:
+            recent = grain.recent(now_s)
+            if len(recent.numbers) >= SPIKE_PROOF:
+                break
         number = len(recent.numbers)
         if not number:
             return None
-        newer = int(recent.numbers.searchsorted((now_s - within_s) // self._grains[0].width_s, side="right"))
+        newer = int(recent.numbers.searchsorted((now_s - within_s) // grain.width_s, side="right"))
         medians = recent.medians[min(newer, max(0, number - SPIKE_PROOF)) :]
         return middle_of(medians.tolist()), float(recent.lows[-1]), float(recent.highs[-1])
 

@@ -55,14 +55,17 @@ class Forecaster:
         """
         if horizon <= timedelta():
             raise ValueError(f"a forecast for {horizon} looks at nothing; give a time ahead, like 15m")
-        asked = _Asked(threshold=threshold, direction=direction, horizon=horizon, now_s=now.timestamp(), reach=reach)
         newest = self.history.newest_s
+        # A source whose clock is ahead of ours has nothing to say about its past.
+        now_s = now.timestamp() if newest is None else max(newest, now.timestamp())
+        asked = _Asked(threshold=threshold, direction=direction, horizon=horizon, now_s=now_s, reach=reach)
         if newest is None:
             return asked.unknown()
         age_s = asked.now_s - newest
         if age_s > max(_STALE_INTERVALS * self.history.interval_s, _STALE_SHARE * horizon.total_seconds()):
             return asked.unknown(age=timedelta(seconds=age_s))
-        return _View.of(self.history, asked).forecast()
+        view = _View.of(self.history, asked)
+        return asked.unknown(age=timedelta(seconds=age_s)) if view is None else view.forecast()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,13 +123,16 @@ class _View:
     is_sparse: bool
 
     @classmethod
-    def of(cls, history: SeriesHistory, asked: _Asked) -> _View:
+    def of(cls, history: SeriesHistory, asked: _Asked) -> _View | None:
+        """None where the last week holds nothing."""
         horizon_s = asked.horizon.total_seconds()
         grain = history.grain(horizon_s)
         recent = grain.recent(asked.now_s)
         upwards = asked.sign > 0
         now = history.level(asked.now_s, within_s=grain.width_s)
-        median, low, high = (float("nan"),) * 3 if now is None else now
+        if now is None:
+            return None
+        median, low, high = now
         return cls(
             asked=asked,
             recent=recent,

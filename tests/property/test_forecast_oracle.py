@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import erf, inf, isnan, nan, sqrt
 from statistics import median
 
@@ -83,14 +83,14 @@ def test_the_trend_is_the_median_slope_of_all_pairs_and_sure_by_counting_them(
     times = [float(place) for place in range(len(values))]
     trend = fitted(np.array(times), np.array(values))
     if trend is None:
-        return                                                  # what follows a jump is too short
+        return  # what follows a jump is too short
     kept = next(n for n in range(6, len(values) + 1) if n * (n - 1) // 2 == len(trend.slopes))
     rest = list(zip(times, values, strict=True))[len(values) - kept :]
     slopes = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(rest, 2)]
     assert trend.slope == pytest.approx(median(slopes))
     assert trend.level == pytest.approx(median(value - median(slopes) * at for at, value in rest))
     count = sum((slope > steepness) - (slope < steepness) for slope in slopes)
-    assert trend.spread >= sqrt(kept * (kept - 1) * (2 * kept + 5) / 18) - 1e-9       # never surer than Kendall's test
+    assert trend.spread >= sqrt(kept * (kept - 1) * (2 * kept + 5) / 18) - 1e-9  # never surer than Kendall's test
     assert trend.surely_above(steepness) == pytest.approx(0.5 * (1 + erf(count / trend.spread / sqrt(2))))
 
 
@@ -99,7 +99,9 @@ def test_the_trend_is_the_median_slope_of_all_pairs_and_sure_by_counting_them(
     st.lists(READINGS, min_size=1, max_size=8),
     st.integers(1, 400).map(lambda number: number / 4),
 )
-def test_the_odds_are_those_of_walking_each_earlier_stretch(levels: list[float], season: list[float], gap: float) -> None:
+def test_the_odds_are_those_of_walking_each_earlier_stretch(
+    levels: list[float], season: list[float], gap: float
+) -> None:
     ahead = len(season)
     found = crossing_odds(np.array(levels), np.array(levels), gap=gap, season=np.array(season))
     weights, crossed = [], []
@@ -141,7 +143,7 @@ def test_a_counter_never_runs_backwards_however_often_it_resets(counts: list[int
     rate = CounterRate()
     rates = [rate.observe(EPOCH + number * timedelta(seconds=step_s), count) for number, count in enumerate(counts)]
     assert rates[0] is None
-    for (before, after), found in zip(zip(counts, counts[1:], strict=False), rates[1:], strict=True):
+    for (before, after), found in zip(pairwise(counts), rates[1:], strict=True):
         assert found == pytest.approx((after - before if after >= before else after) / step_s)
 
 
