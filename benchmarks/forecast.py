@@ -115,7 +115,7 @@ def recorded(asked: Sequence[Question], *, ceiling: bool) -> None:
 
 def marks(said: Floats, truth: Floats) -> tuple[float, float, float, float]:
     """The share answered rightly, precision, recall, and the mean square of what confidence was wrong by."""
-    yes, true = said >= EXPECTED, truth.astype(bool)
+    yes, true = said > EXPECTED, truth.astype(bool)
     hits = float(np.count_nonzero(yes & true))
     return (
         float((yes == true).mean()),

@@ -18,6 +18,7 @@ from bsm_remediate.domain import (
     forecast_trend,
     forecaster,
 )
+from bsm_remediate.domain.forecast import EXPECTED
 
 HALVED_AND_DOUBLED: tuple[tuple[ModuleType, str], ...] = (
     (forecast_history, "_SPAN"),
@@ -52,7 +53,7 @@ def report(asked: Sequence[Question], answered: Callable[[Sequence[Question]], S
     for one in set(series.tolist()):
         others = series != one
         best = max(said, key=lambda name: right(said[name][others], truth[others]))  # the first of equals
-        chosen[~others] = (said[best] >= 0.5)[~others] == truth[~others]
+        chosen[~others] = (said[best] > EXPECTED)[~others] == truth[~others]
     print(f"{'best on the other series':32}{chosen.mean():8.3f}")
 
 
@@ -73,7 +74,7 @@ def label(constant: str, was: float, value: float) -> str:
 
 
 def right(said: Floats, truth: Floats) -> float:
-    return float(((said >= 0.5) == truth).mean())
+    return float(((said > EXPECTED) == truth).mean())
 
 
 def on_made() -> str:

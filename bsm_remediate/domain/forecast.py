@@ -9,7 +9,7 @@ from enum import StrEnum
 from bsm_remediate.domain.duration import format_duration
 
 EXPECTED = 0.5
-"""Confidence from which a crossing is likelier than none."""
+"""Confidence above which a crossing is likelier than none."""
 
 
 class Direction(StrEnum):
@@ -56,7 +56,7 @@ class Forecast:
 
     @property
     def is_expected(self) -> bool:
-        return self.confidence >= EXPECTED
+        return self.confidence > EXPECTED
 
     @property
     def reason(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -57,11 +57,6 @@ class SeriesHistory:
             self.interval_s = passed_s
         else:
             self.interval_s += (min(passed_s, 4 * self.interval_s) - self.interval_s) / _SMOOTHING
-
-    @property
-    def span(self) -> timedelta:
-        """The longest horizon that is answered well: a quarter of the week held."""
-        return timedelta(seconds=_GRAINS[-1][0] * _GRAINS[-1][1] / 4)
 
     @property
     def memory(self) -> int:

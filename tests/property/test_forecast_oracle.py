@@ -201,6 +201,16 @@ def test_a_threshold_further_away_is_never_surer_to_be_crossed(
     assert far.confidence <= near.confidence + 1e-12
 
 
+@given(SAMPLES, QUESTIONS)
+def test_what_is_expected_is_expected_at_a_time(
+    samples: list[tuple[int, float]], question: tuple[float, Direction, int, Reach]
+) -> None:
+    forecaster, now = watched(samples)
+    found = asked(forecaster, question, now)
+    assert not found.is_expected or found.time_to_crossing is not None
+    assert ("not expected" in found.reason) <= (not found.is_expected)
+
+
 @given(
     st.lists(st.tuples(PASSING, st.floats()), max_size=60),
     st.floats(allow_nan=False, allow_infinity=False),

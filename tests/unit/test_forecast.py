@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from random import Random
 
 import pytest
 
+from bsm_remediate.domain import forecast, forecast_buckets, forecaster
 from bsm_remediate.domain.forecast import Direction, Forecast, Grounds, Reach
 from bsm_remediate.domain.forecast_confirmation import Confirmation
 from bsm_remediate.domain.forecaster import Forecaster
@@ -240,6 +242,12 @@ def test_samples_that_come_late_or_twice_are_left_out() -> None:
 def test_nothing_is_foretold_from_a_few_samples() -> None:
     found = Watched().reads(steady, during=2 * MINUTE)
     assert found.reason == "no forecast: too few samples"
+
+
+def test_the_examples_in_the_code_are_true() -> None:
+    for module in (forecast, forecast_buckets, forecaster):
+        tried = doctest.testmod(module)
+        assert (tried.failed, tried.attempted > 0) == (0, True)
 
 
 def test_a_horizon_of_nothing_is_refused() -> None:
