@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bsm_remediate.domain.duration import format_duration
@@ -48,7 +48,8 @@ class Forecast:
     level: float | None = None  # now, spikes left out
     slope_per_hour: float | None = None  # the season taken out
     time_to_crossing: timedelta | None = None
-    age: timedelta | None = None  # of the newest sample, where that is too old
+    as_of: datetime | None = None  # the newest sample; none where there is none
+    age: timedelta | None = None  # its age, where that is too much
 
     @property
     def is_known(self) -> bool:

@@ -17,20 +17,21 @@ _SHARE = 10
 class Confirmation:
     """Whether the signal of a forecast is on, and since when the forecasts have said otherwise.
 
-    A change needs two forecasts in a row at the least. What is unknown changes nothing and starts the count anew: a
-    source that is away neither raises nor heals anything.
+    A change needs two forecasts in a row at the least, the second with a newer sample: asked twice, one spike is still
+    one. What is unknown changes nothing and starts the count anew: a source that is away neither raises nor heals.
     """
 
     is_on: bool = False
     otherwise_since: datetime | None = None
+    first_sample: datetime | None = None  # the newest one at that time
 
     def after(self, forecast: Forecast, now: datetime) -> Confirmation:
         """The state after one more forecast, made at `now`."""
         if not self._is_contradicted_by(forecast):
-            return self if self.otherwise_since is None else replace(self, otherwise_since=None)
+            return self if self.otherwise_since is None else Confirmation(is_on=self.is_on)
         if self.otherwise_since is None:
-            return replace(self, otherwise_since=now)
-        if now <= self.otherwise_since or now - self.otherwise_since < needed(forecast.horizon):
+            return replace(self, otherwise_since=now, first_sample=forecast.as_of)
+        if now - self.otherwise_since < needed(forecast.horizon) or forecast.as_of == self.first_sample:
             return self
         return Confirmation(is_on=not self.is_on)
 

@@ -7,7 +7,7 @@ moments. Both see the series without its daily season where it has one, and add 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -31,7 +31,6 @@ _STALE_INTERVALS, _STALE_SHARE = 3.0, 0.25
 class Forecaster:
     """Forecasts of one series from its history.
 
-    >>> from datetime import UTC
     >>> noon, disk = datetime(2026, 1, 5, 12, tzinfo=UTC), Forecaster()
     >>> for minute in range(120):
     ...     seen = disk.observe(noon + timedelta(minutes=minute), 50 + minute / 6)
@@ -67,7 +66,8 @@ class Forecaster:
         newest = self.history.newest_s
         # A source whose clock is ahead of ours has nothing to say about its past.
         now_s = now.timestamp() if newest is None else max(newest, now.timestamp())
-        asked = _Asked(threshold=threshold, direction=direction, horizon=horizon, now_s=now_s, reach=reach)
+        as_of = None if newest is None else datetime.fromtimestamp(newest, UTC)
+        asked = _Asked(threshold=threshold, direction=direction, horizon=horizon, now_s=now_s, as_of=as_of, reach=reach)
         if newest is None:
             return asked.unknown()
         age_s = asked.now_s - newest
@@ -83,6 +83,7 @@ class _Asked:
     direction: Direction
     horizon: timedelta
     now_s: float
+    as_of: datetime | None
     reach: Reach
 
     @property
@@ -112,6 +113,7 @@ class _Asked:
             grounds=grounds,
             level=None if level is None else level * self.sign,
             slope_per_hour=None if slope is None else slope * self.sign * HOUR_S,
+            as_of=self.as_of,
             time_to_crossing=None if ahead_s is None else timedelta(seconds=min(ahead_s, self.horizon.total_seconds())),
             age=age,
         )

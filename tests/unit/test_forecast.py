@@ -270,9 +270,27 @@ def test_a_year_of_samples_takes_no_more_memory_than_a_week() -> None:
 # --- confirmation -----------------------------------------------------------------------------------------------------
 
 
-def said(confidence: float) -> Forecast:
-    grounds = Grounds.TREND if confidence else Grounds.UNKNOWN
-    return Forecast(threshold=90, direction=Direction.ABOVE, horizon=QUARTER, confidence=confidence, grounds=grounds)
+def said(confidence: float, minute: int) -> Forecast:
+    return Forecast(
+        threshold=90,
+        direction=Direction.ABOVE,
+        horizon=QUARTER,
+        confidence=confidence,
+        grounds=Grounds.TREND if confidence else Grounds.UNKNOWN,
+        as_of=MIDNIGHT + minute * MINUTE,
+    )
+
+
+def test_one_sample_is_no_confirmation_of_itself_however_often_it_is_looked_at() -> None:
+    processor = Watched(reach=Reach.PEAK, step=5 * MINUTE)
+    processor.reads(noisy(steady), during=2 * HOUR)
+    processor.reads(lambda _: 99.0, during=processor.step)
+    for _ in range(8):
+        assert processor.passes(timedelta(seconds=30)).grounds is Grounds.BEYOND
+    assert not processor.signal.is_on
+    processor.now += MINUTE
+    processor.reads(lambda _: 99.0, during=processor.step)
+    assert processor.signal.is_on
 
 
 @pytest.mark.parametrize(
@@ -295,5 +313,5 @@ def test_a_signal_changes_when_forecasts_agree_for_a_while(story: list[tuple[int
     """Minutes, and the confidence told at them; 0 stands for what is unknown."""
     state = Confirmation()
     for minute, confidence in story:
-        state = state.after(said(confidence), MIDNIGHT + minute * MINUTE)
+        state = state.after(said(confidence, minute), MIDNIGHT + minute * MINUTE)
     assert state.is_on is is_on
