@@ -110,6 +110,13 @@ PARTS = (
         text="Recorded outages whose cause is known: how often it is named first. [Causes](causes.md) says how.",
     ),
     Part(
+        title="Forecasts",
+        script="forecast.py",
+        quick=("--quick",),
+        text="Whether recorded and made series cross a threshold, beside simple rules; then speed and memory."
+        " [Forecasts](forecasts.md) says how.",
+    ),
+    Part(
         title="Command line",
         script="help.py",
         text="Whole processes, started anew by turns.",
