@@ -112,9 +112,11 @@ class Alternative:
     once: bool = False
     check: bool = True
     hosts: tuple[str, ...] = ("self",)
-    """Limit and lock set; `self` is the component's own host."""
+    """Limit and lock set; `self` is the component's own host. Of a rebalancing the host of what sets the weights."""
     affects: tuple[NodeId, ...] = ()
     rollback: Alternative | None = None
+    rebalance: str = ""
+    """Pool whose weights the playbook sets; empty: it restores the component."""
 
     @property
     def time_limit(self) -> timedelta:

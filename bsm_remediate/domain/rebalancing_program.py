@@ -8,7 +8,7 @@ served, the places are kept within their comfortable share where that is possibl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ _MOVE = 0.01
 _WORTHLESS = 1e-3
 """What traffic without a value counts for, as a share of the least valuable: served rather than not, but last."""
 _NUDGE = 1e-5
-"""Capacity is made larger by that share of the load to ask what more of it is worth: where it is just enough, nothing."""
+"""Capacity is made larger by that share of the load to ask what more of it is worth: nothing where it just suffices."""
 
 _SLACK = 1e-9
 """Of the capacity, so that what just fits by the first programme fits by the second too."""
@@ -137,12 +137,12 @@ def filled_members(total: float, now: Sequence[float], capacity: Sequence[float]
     return [stay + more * room for stay, room in zip(stays, rooms, strict=True)]
 
 
-def alike(keys: Sequence[frozenset[str]]) -> Mapping[frozenset[str], list[int]]:
-    """The numbers of those with equal `keys`, in a fixed order."""
-    found: dict[frozenset[str], list[int]] = {}
-    for number, key in enumerate(keys):
-        found.setdefault(key, []).append(number)
-    return dict(sorted(found.items(), key=lambda one: sorted(one[0])))
+def alike(rows: Numbers) -> list[list[int]]:
+    """The numbers of equal rows, in a fixed order."""
+    found: dict[bytes, list[int]] = {}
+    for number, row in enumerate(rows):
+        found.setdefault(row.tobytes(), []).append(number)
+    return [found[key] for key in sorted(found)]
 
 
 def _sparse(rows: Numbers, columns: Numbers, shape: tuple[int, int], values: Numbers = None) -> Any:

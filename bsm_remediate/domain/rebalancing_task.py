@@ -99,8 +99,7 @@ class _Task:
         members, kinds = len(self.pool.members), len(self.kinds)
         if self.demand.sum() <= 0:
             return np.zeros((kinds, members)), np.zeros(members)
-        takes = [frozenset(map(str, np.flatnonzero(self.allowed[:, one]))) for one in range(members)]
-        places = list(alike(takes).values())
+        places = alike(self.allowed.T)
         allowed = np.array([self.allowed[:, place[0]] for place in places]).T
         room = np.array([self.room[place].sum() for place in places])
         best = least_loss(Programme(demand=self.demand, value=self._value, capacity=room, allowed=allowed))
@@ -108,8 +107,7 @@ class _Task:
         for number, place in enumerate(places):
             worth[place] = best.worth[number]
         # Traffic that may go to the same members needn't be told apart any more.
-        goes = [frozenset(map(str, np.flatnonzero(allowed[one]))) for one in range(kinds)]
-        classes = list(alike(goes).values())
+        classes = alike(allowed)
         amounts = best.served.sum(axis=1)
         now = np.array([[self._now_at(one, place) for place in places] for one in classes])
         put = least_change(
@@ -141,17 +139,17 @@ class _Task:
         served = placed.sum(axis=1)
         after = self._weights(placed.sum(axis=0))
         own = [self._weights(one) if one.sum() > 0 else after for one in placed]
-        now = self.now.sum(axis=0)
+        now, later = self.now.sum(axis=0).tolist(), placed.sum(axis=0).tolist()
         served_now = self.served(self.now)
-        there = now.sum()
+        there = fsum(now)
         members = tuple(
             Share(
                 member=one.id,
                 capacity=one.capacity,
                 unavailable=self.unavailable.get(one.id, ""),
-                load=float(now[number]),
-                load_after=float(placed[:, number].sum()),
-                weight=float(now[number] / there) if there > 0 else 0.0,
+                load=now[number],
+                load_after=later[number],
+                weight=now[number] / there if there > 0 else 0.0,
                 weight_after=after[number],
                 worth_per_unit=float(worth[number]),
             )
