@@ -76,7 +76,8 @@ class Traffic:
     @property
     def shed(self) -> float:
         """Share of it that must be turned away."""
-        return 1 - self.served_after / self.load if self.load > 0 else 0.0
+        turned_away = 1 - self.served_after / self.load if self.load > 0 else 0.0
+        return turned_away if turned_away > NOTHING else 0.0
 
 
 class Loss(NamedTuple):
