@@ -140,7 +140,7 @@ def document(found: Rebalancing, bundle: Bundle, at: datetime, goal: str) -> Jso
         "gain_per_minute": _money(found.gain.money),
         "weighted_gain_per_minute": _money(found.gain.weighted),
         "moved": round(found.moved, 6),
-        "weights": [{"name": name, "value": value} for name, value in found.weights.items()],
+        "weights": [{"name": name, "value": value} for name, value in found.weights.members.items()],
         "members": [
             {
                 "id": one.member,

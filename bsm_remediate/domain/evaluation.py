@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import reduce
 from itertools import chain, groupby
@@ -27,6 +27,8 @@ from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
+from bsm_remediate.domain.rebalancer import Decided, PoolLook, Rebalancer
+from bsm_remediate.domain.rebalancing_course import Course
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.signal import Signal, Statement
@@ -50,6 +52,8 @@ class Evaluation:
     plan: Plan
     unmapped: tuple[tuple[Alert, str], ...] = ()
     """Alerts that fit nothing, with the reason."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """Where each pool stands, for the next situation."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -83,6 +87,7 @@ class Evaluator:
         self.bundle = bundle
         self.rollup = RollUp(bundle.service_map)
         self._board = Board(bundle)
+        self._rebalancer = Rebalancer(bundle)
         self._speakers: dict[NodeId, _Speakers] = {}
         self._covered: dict[str, tuple[NodeId, ...]] = {}
         self._on_host: dict[str, list[NodeId]] = {}
@@ -99,7 +104,8 @@ class Evaluator:
         prices = Prices(self.bundle.calendars, situation.at)
         impact = assess(self.bundle, self.rollup, own=own, signals=signals, prices=prices, goal=situation.goal)
         scene = self._scene(situation, impact, prices, episodes, heard, maintenance)
-        candidates, settled = self._decide_all(scene, heard)
+        pools = self._rebalancer.look(scene)
+        candidates, settled = self._decide_all(scene, heard, pools)
         unmapped = self._board.unmapped
         settled += [one.decision for one in unmapped]
         decisions = [*(one.decision for one in candidates), *settled]
@@ -112,6 +118,7 @@ class Evaluator:
             decisions=tuple(decisions),
             plan=plan,
             unmapped=tuple((one.alert, one.decision.reason) for one in unmapped),
+            courses=pools.courses,
         )
 
     # --- states ----------------------------------------------------------------------------------------------------
@@ -160,13 +167,15 @@ class Evaluator:
             storm=storm,
             storms=storms,
             maintenance=maintenance,
-            disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),
+            disturbed=frozenset(node for run in runs_of.values() if not run.pool for node in _locked_components(run)),
             runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
         )
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
-    def _decide_all(self, scene: Scene, heard: Mapping[NodeId, Heard]) -> tuple[list[Candidate], list[Decision]]:
+    def _decide_all(
+        self, scene: Scene, heard: Mapping[NodeId, Heard], pools: PoolLook
+    ) -> tuple[list[Candidate], list[Decision]]:
         candidates: list[Candidate] = []
         settled: list[Decision] = []
         guards = speaking(scene)
@@ -176,7 +185,12 @@ class Evaluator:
             settled += speakers.settled
             for one in speakers.chosen:
                 case = self._case(scene, component, one)
-                candidates.append(Candidate(case=case, decision=decide(case, guards)))
+                if case.alternative.rebalance:
+                    candidates.append(_rebalancing(case, pools.decide(case, guards)))
+                else:
+                    candidates.append(Candidate(case=case, decision=decide(case, guards)))
+        returning = list(pools.returning([one.case for one in candidates]))
+        candidates += [_rebalancing(case, pools.decide(case, guards)) for case in returning]
         return candidates, settled
 
     def _speakers_on(self, scene: Scene, component: NodeId, heard: Heard) -> _Speakers:
@@ -266,6 +280,10 @@ class Evaluator:
             allowed=allowed,
             touched=touched_by(policy, alternative, component, self._on_host),
         )
+
+
+def _rebalancing(case: Case, decided: Decided) -> Candidate:
+    return Candidate(case=case, decision=decided.decision, rebalancing=decided.rebalancing, why=decided.reason)
 
 
 _NOT_HELD = frozenset({Verdict.UNMAPPED, Verdict.SHADOW})

@@ -181,4 +181,6 @@ class Policy:
 
     @property
     def has_second_opinion(self) -> bool:
-        return self.unchecked or any(check.is_independent for check in self.verify)
+        """Whether something beside the alert is asked. A rebalancing asks the pool's live load."""
+        is_asked = self.unchecked or any(check.is_independent for check in self.verify)
+        return is_asked or all(one.rebalance for one in self.do)

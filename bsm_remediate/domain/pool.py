@@ -66,6 +66,28 @@ class Pool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceWeight:
+    """A member's share of one service's traffic."""
+
+    service: str
+    member: str
+    value: float
+    """Per cent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """What a playbook is to set, plain numbers."""
+
+    members: Mapping[str, float]
+    """Per cent of the traffic by member; they sum to 100."""
+    by_service: tuple[ServiceWeight, ...] = ()
+    """The same for each service apart, where the members of the pool take different ones."""
+    shed: Mapping[str, float] = field(default_factory=dict)
+    """Per cent of a service's traffic that has to be turned away; those of which all is served are left out."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Load:
     """The live load of one pool, in the unit of its capacities: where it is, whose it is, or both."""
 

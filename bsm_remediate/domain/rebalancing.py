@@ -11,7 +11,7 @@ from math import fsum
 from typing import NamedTuple
 
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.pool import Pool
+from bsm_remediate.domain.pool import Pool, ServiceWeight, Weights
 
 PARTS = 1_000_000
 """Weights are whole numbers of these parts, so that they sum exactly."""
@@ -139,9 +139,23 @@ class Rebalancing:
         return self.is_possible and (lower or self.pressed - self.pressed_after > max(self.least, 0.0))
 
     @property
-    def weights(self) -> dict[NodeId, float]:
-        """Per cent of the traffic by member, for the playbook."""
-        return {one.member: round(one.weight_after * 100, 4) for one in self.members}
+    def weights(self) -> Weights:
+        """For the playbook."""
+        names = [one.member for one in self.members]
+        kinds = [(one, service) for one in self.traffic for service in one.services]
+        return Weights(
+            members={one.member: _per_cent(one.weight_after) for one in self.members},
+            by_service=tuple(
+                ServiceWeight(service=service, member=name, value=_per_cent(share))
+                for one, service in (kinds if self.pool.is_divided else ())
+                for name, share in zip(names, one.weights_after, strict=True)
+            ),
+            shed={service: _per_cent(one.shed) for one, service in kinds if one.shed > 0},
+        )
+
+
+def _per_cent(share: float) -> float:
+    return round(share * 100, 4)
 
 
 def _above(share: Share, load: float, comfortable: float) -> float:

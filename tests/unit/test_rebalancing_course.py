@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.pool import Load, Member, Pool
 from bsm_remediate.domain.rebalancing import Rate
-from bsm_remediate.domain.rebalancing_course import Course, Move, Turn, turn
+from bsm_remediate.domain.rebalancing_course import Course, Move, turn
 from bsm_remediate.domain.rebalancing_task import normal_again, rebalance
 from bsm_remediate.testing.builders import NINE
 
@@ -24,12 +25,24 @@ POOL = Pool(
 RATES = {NodeId("shop"): Rate(60, 60)}
 
 
-def looked(course: Course, minute: float, first: float, second: float) -> Turn:
+@dataclass(frozen=True)
+class Look:
+    move: Move
+    reason: str
+    course: Course
+    """Once what it says is done."""
+
+
+def looked(course: Course, minute: float, first: float, second: float) -> Look:
     """A look at that minute, with these loads of web-1 and web-2."""
     load = Load(by_member={NodeId("web-1"): first, NodeId("web-2"): second})
     best = rebalance(POOL, load, rates=RATES, unavailable={})
     normal = normal_again(POOL, load, rates=RATES, unavailable={})
-    return turn(course, best, normal, now=NINE + timedelta(minutes=minute), currency="EUR")
+    now = NINE + timedelta(minutes=minute)
+    found = turn(course, best, normal, now=now, currency="EUR")
+    moved = Course(moved_at=now, is_relieved=found.move is Move.RELIEVE)
+    stays = replace(course, calm_since=found.calm_since)
+    return Look(found.move, found.reason, stays if found.move is Move.STAY else moved)
 
 
 def test_a_pressed_member_is_relieved_at_once() -> None:
