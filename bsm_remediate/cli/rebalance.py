@@ -182,9 +182,9 @@ def _show(console: Console, found: Rebalancing, currency: str) -> None:
     for one in found.members[:_SHOWN]:
         table.add_row(
             plain(one.member),
-            f"{one.capacity:,.6g}",
-            f"{one.load:,.6g}",
-            f"{one.load_after:,.6g}",
+            _amount(one.capacity),
+            _amount(one.load),
+            _amount(one.load_after),
             f"{one.use:.0%}",
             f"{one.use_after:.0%}",
             f"{one.weight:.1%}",
@@ -203,15 +203,19 @@ def _show(console: Console, found: Rebalancing, currency: str) -> None:
         console.print(f"If nothing is turned away it is {found.unshed.money:,.2f} {money}: all would suffer alike")
 
 
+def _amount(load: float) -> str:
+    return f"{load:,.0f}" if load >= 1000 else f"{load:,.1f}".removesuffix(".0")
+
+
 def _services(found: Rebalancing, money: str) -> Table:
     columns = ("service", "load", "served", "then", f"{money} if unserved", "turned away")
     table = simple_table(*columns, right=columns[1:])
     for one in found.traffic:
         table.add_row(
             plain(one.name),
-            f"{one.load:,.6g}",
-            f"{one.served:,.6g}",
-            f"{one.served_after:,.6g}",
+            _amount(one.load),
+            _amount(one.served),
+            _amount(one.served_after),
             f"{one.rate.money:,.2f}",
             f"{one.shed:.1%}",
         )

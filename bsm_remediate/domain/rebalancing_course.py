@@ -55,7 +55,7 @@ def courses_after(runs: Iterable[Run]) -> dict[str, Course]:
     begun = [(run.started_at, run) for run in runs if run.pool and run.started_at is not None]
     return {
         run.pool: Course(
-            moved_at=run.ended_at or run.started_at,
+            moved_at=run.passed_at or run.ended_at or run.started_at,
             is_relieved=bool(run.alerts),
             component=run.component,
             policy=run.policy,

@@ -53,6 +53,12 @@ class Solution:
     """Of each place: by how much one more unit of capacity would lower the loss per minute (the dual)."""
 
 
+def prepare() -> None:
+    """Import what solves these programmes: it takes a second or two, for which no decision should wait."""
+    import scipy.optimize
+    import scipy.sparse  # noqa: F401 - so that it is there
+
+
 def least_loss(programme: Programme) -> Solution:
     """The served load that loses least, and the duals of the capacities."""
     served, _ = _served(programme, nudge=0.0)

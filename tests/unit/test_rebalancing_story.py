@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.plan_document import plan_document
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.testing.executor import Scripted
@@ -190,6 +194,36 @@ def test_under_pressure_normal_weights_do_not_return(shop: Timeline) -> None:
     relieved(shop)
     shop.at("09:40:00")  # 160 of 220 is more than 70 %
     assert len(shop.executor.calls) == 1
+
+
+def test_in_shadow_it_only_says_what_it_would_do(tmp_path: Path) -> None:
+    shop = Timeline(
+        bundle_of(tmp_path, SHOP.replace("20/1h}\n    mode: auto", "20/1h}\n    mode: shadow")), MemoryStore()
+    )
+    shop.balancer.traffic["web"] = 160.0
+    shop.balancer.weights = dict(SKEWED)
+    evaluation = shop.at("09:00:00").fires("WebSlow", instance="web-1").tick()
+    (step,) = evaluation.plan.shadow
+    assert step.rebalancing is not None
+    assert "away from web-1 (at 96%)" in step.reason
+    shop.at("09:01:00")
+    assert shop.executor.calls == []
+
+
+def test_the_plan_shows_the_weights_it_would_set(shop: Timeline) -> None:
+    shop.asks("hold", "balancer", reason="so that nothing runs")
+    evaluation = shop.at("09:00:00").fires("WebSlow", instance="web-1").tick()
+    assert [one.verdict for one in evaluation.plan.held] == ["held_by"]
+    situation = replace(evaluation.situation, holds=())
+    bundle = shop.engine.bundle
+    (step,) = steps_of(plan_document(Evaluator(bundle).evaluate(situation), bundle, considered=()))
+    assert step["host"] == "balancer"
+    assert step["rebalances"]["pool"] == "web"
+    assert sum(one["value"] for one in step["rebalances"]["weights"]) == pytest.approx(100)
+
+
+def steps_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(document["steps"])
 
 
 def test_a_rebalancing_in_mode_approve_waits_for_a_person(tmp_path: Path) -> None:
