@@ -117,6 +117,13 @@ PARTS = (
         " [Forecasts](forecasts.md) says how.",
     ),
     Part(
+        title="Rebalancing",
+        script="rebalancing.py",
+        quick=("--rounds", "3"),
+        text="Weights of a pool of 1,000 members by linear programme, with duals and reason;"
+        " [rebalancing](rebalancing.md) says how.",
+    ),
+    Part(
         title="Command line",
         script="help.py",
         text="Whole processes, started anew by turns.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -274,12 +275,15 @@ class Installation:
         self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
     ) -> Engine:
         from bsm_remediate.adapters.system_clock import SystemClock
+        from bsm_remediate.domain.rebalancing_program import prepare
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.sealer import Sealer
 
         clock = SystemClock()
         executor = self.executor(self.warm_servers())
         executor.warm_up()
+        if any(one.rebalance for policy in bundle.policies.values() for one in policy.do):
+            threading.Thread(target=prepare, name="linear programme", daemon=True).start()
         return Engine(
             evaluator=Evaluator(bundle),
             store=store,

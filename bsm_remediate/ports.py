@@ -17,6 +17,7 @@ from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
+from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.service_map import Component
@@ -53,6 +54,15 @@ class Executor(Protocol):
 class Prober(Protocol):
     def look(self, check: Check, component: Component) -> Observation:
         """Look once whether `check` (tcp, http, command) holds now; takes at most a few seconds; never raises."""
+
+
+class LoadMeter(Protocol):
+    """Knows the live load of pools."""
+
+    def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
+        """Pool id → its load by the latest reading; a pool whose load isn't known now, or whose reading is too old, is
+        left out. Never waits and never raises.
+        """
 
 
 class AlertSource(Protocol):

@@ -92,6 +92,11 @@ def _services(ctx: click.Context) -> Iterable[tuple[str, str]]:
         yield one.id, one.title or "service"
 
 
+def _pools(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for one in _bundle(ctx).pools.values():
+        yield one.id, f"{len(one.members)} members"
+
+
 def _unique(*sources: Callable[[click.Context], Iterable[tuple[str, str]]]) -> Offer:
     def found(ctx: click.Context) -> Iterable[tuple[str, str]]:
         # The first to say something about a value is the one that means it: a component is often called as its host.
@@ -159,6 +164,7 @@ def _has_database(installation: Installation) -> bool:
     return database.startswith(_SQLITE) and Path(database.removeprefix(_SQLITE)).exists()
 
 
+pools = _offer(_pools)
 components = _offer(_components)
 components_and_hosts = _unique(_components, _hosts)
 released = _unique(_components, _hosts, _policies)

@@ -18,22 +18,21 @@ from bsm_remediate.config.fields import read_id
 from bsm_remediate.config.model import TIERS, MapReader
 from bsm_remediate.config.organisation import read_goals, read_teams
 from bsm_remediate.config.policies import PolicyReader
+from bsm_remediate.config.pools import PoolReader
 from bsm_remediate.config.reader import Document, Place, bundle_files, read
 from bsm_remediate.config.schema import (
     LATER,
     NAMED_SECTIONS,
     BundleSchema,
     DefaultsSection,
-    PoolSection,
     SettingsSection,
 )
 from bsm_remediate.config.standards import settings_of
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Finding, Severity
-from bsm_remediate.domain.ids import Digest, NodeId
+from bsm_remediate.domain.ids import Digest
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.policy import Policy
-from bsm_remediate.domain.service_map import ServiceMap
 
 POINTS = "points"
 
@@ -202,13 +201,16 @@ def _built(
         draft=draft, inventory=inventory, check_hosts=scrutinise and inventory is not None, tiers=tiers
     )
     service_map = map_reader.read()
-    groups = {name: tuple(members) for name, members in {**map_reader.members, **_pools(draft, service_map)}.items()}
+    pool_reader = PoolReader(draft=draft, service_map=service_map, sets=map_reader.members)
+    pools = pool_reader.read()
+    groups = {name: tuple(members) for name, members in {**map_reader.members, **pool_reader.groups}.items()}
     _know_freezes(draft, settings)
     reader = PolicyReader(
         draft=draft,
         defaults=defaults,
         service_map=service_map,
         groups=groups,
+        pools=pools,
         playbooks=playbooks if scrutinise else None,
         person=settings.person,
         inventory=map_reader.inventory_read,
@@ -231,6 +233,7 @@ def _built(
         teams=teams,
         settings=settings_of(settings),
         sets=groups,
+        pools={name: one.pool for name, one in pools.items() if one.pool is not None},
     )
     return Loaded(bundle=bundle, findings=found)
 
@@ -262,20 +265,6 @@ def _currency(draft: Draft, settings: SettingsSection) -> str:
         draft.add(with_money[0].warning("no-currency", "losses are money, but no currency is given", "currency: EUR"))
         return "money"
     return POINTS
-
-
-def _pools(draft: Draft, service_map: ServiceMap) -> dict[str, tuple[NodeId, ...]]:
-    """The members of each pool."""
-    pools = {}
-    components = {*service_map.components, *draft.names("components")}
-    for name, entry in draft.entries("pools"):
-        section = draft.validated(PoolSection, entry)
-        for member in section.members if section is not None else ():
-            draft.known(entry.place("members", member, of_key=True), member, components, "component")
-        for number, service in enumerate(section.serves if section is not None else ()):
-            draft.known(entry.place("serves", number), service, draft.names("services"), "service")
-        pools[name] = tuple(NodeId(member) for member in section.members) if section is not None else ()
-    return pools
 
 
 def _git_commit(policies: Path) -> str | None:

@@ -16,6 +16,7 @@ from bsm_remediate.config.expression import (
 )
 from bsm_remediate.config.matching import read_matchers
 from bsm_remediate.config.patterns import make_matcher
+from bsm_remediate.config.pools import Written
 from bsm_remediate.config.reader import Place
 from bsm_remediate.config.schema import (
     AlternativeSection,
@@ -48,6 +49,8 @@ from bsm_remediate.domain.state import State
 
 _HOST_AND_PORT = re.compile(r"\S.*:(\d{1,5}|\{\{.*\}\})")
 _EXPECTED = timedelta(seconds=60)
+_SETTING = timedelta(seconds=10)
+"""Setting weights restarts nothing."""
 _LIKELY = 0.9
 
 
@@ -60,6 +63,7 @@ class PolicyReader:
     service_map: ServiceMap
     groups: Mapping[str, Sequence[NodeId]]
     """Component sets and pools, and their members."""
+    pools: Mapping[str, Written]
     playbooks: Path | None
     person: timedelta | None
     """What handing over to a person costs, if that is said."""
@@ -84,7 +88,8 @@ class PolicyReader:
         verify_from = section.verify if section.verify is not None else self.defaults.verify
         checks = self._checks(verify_from or [], entry, written=section.verify is not None)
         component = self._component(section, entry)
-        alternatives = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
+        found = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
+        alternatives = [one for one in found if one is not None]
         guard = self._guard(section.guard, entry)
         if match is None:
             return None
@@ -161,8 +166,13 @@ class PolicyReader:
             self._known = {*self.service_map.components, *self.draft.names("components")} - self.groups.keys()
         return self._known
 
-    def _alternative(self, section: AlternativeSection, entry: Entry, number: int) -> Alternative:
+    def _alternative(self, section: AlternativeSection, entry: Entry, number: int) -> Alternative | None:
         path = ("do", number)
+        if section.rebalance is not None:
+            return self._rebalancing(section.rebalance, section, entry, path)
+        if section.playbook is None:
+            self.draft.add(entry.place(*path).error("missing-key", "'playbook' is missing", "or say `rebalance: POOL`"))
+            return None
         self._check_playbook(section.playbook, entry, (*path, "playbook"))
         for place, host in enumerate(section.hosts):
             if host != "self" and self.inventory is not None and host not in self.inventory:
@@ -192,6 +202,40 @@ class PolicyReader:
             hosts=tuple(section.hosts),
             affects=tuple(self._affected(section, entry, (*path, "affects"))),
             rollback=rollback,
+        )
+
+    def _rebalancing(
+        self, pool: str, section: AlternativeSection, entry: Entry, path: tuple[str | int, ...]
+    ) -> Alternative | None:
+        """The pool's own playbook, with what this policy says otherwise."""
+        for key in sorted(section.model_fields_set & {"playbook", "hosts", "affects", "rollback"}):
+            message = f"'{key}' can't stand beside rebalance: the pool's `apply` says where and by what"
+            self.draft.add(entry.place(*path, key, of_key=True).error("bad-value", message))
+        place = entry.place(*path, "rebalance")
+        if not self.draft.known(place, pool, self.draft.names("pools"), "pool") or pool not in self.pools:
+            return None
+        known = self.pools[pool]
+        if known.section.apply is None:
+            self.draft.add(place.error("missing-key", f"pool '{pool}' doesn't say how its weights are set: `apply`"))
+            return None
+        apply = known.section.apply
+        self._check_playbook(apply.playbook, known.entry, ("apply", "playbook"))
+        variables = read_vars(self.draft, apply.vars, known.entry, ("apply", "vars"))
+        if known.pool is None or known.pool.apply is None:
+            return None  # what is wrong has been said where the pool is
+        duration = section.expect.duration or apply.expect.duration or _SETTING
+        success = section.expect.success if section.expect.success is not None else apply.expect.success
+        return Alternative(
+            playbook=apply.playbook,
+            vars={**variables, **read_vars(self.draft, section.vars, entry, (*path, "vars"))},
+            duration=duration,
+            success=success if success is not None else _LIKELY,
+            mode=_mode(section.mode) if section.mode is not None else None,
+            timeout=section.timeout,
+            once=section.once,
+            check=section.check,
+            hosts=(known.pool.apply.host,),
+            rebalance=pool,
         )
 
     def _affected(self, section: AlternativeSection, entry: Entry, path: tuple[str | int, ...]) -> Iterable[NodeId]:

@@ -28,7 +28,6 @@ from bsm_remediate.config.formula_schema import with_formulas
 
 LATER: dict[str, str] = {
     "metric": "metric policies",
-    "rebalance": "rebalancing",
     "promql": "checks by PromQL",
     "sources": "sources that are read",
 }
@@ -103,13 +102,52 @@ class ComponentSection(_Section):
     )
 
 
-class PoolSection(_Section):
-    """Members that share load (read and checked; rebalancing comes later)."""
+class ExpectSection(_Section):
+    """What a playbook usually takes and brings."""
 
-    members: dict[Id, dict[Text, Any]] = Field(description="Components with their capacity.")
-    load: dict[Text, Any] | None = Field(default=None, description="Where the live load is read.")
+    duration: SomeTime | None = Field(default=None, description="Until restored.")
+    success: Share | None = Field(default=None, description="Chance, given that those before it failed.")
+
+
+class PoolMemberSection(_Section):
+    """One member of a pool: a component, or a set for all of its own."""
+
+    capacity: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="Most that it can take, in the unit of the load."
+    )
+    serves: list[Id] | None = Field(default=None, min_length=1, description="Only these of the pool's services.")
+
+
+class PoolLoadSection(_Section):
+    """Where the live load is read."""
+
+    query: Text = Field(description="PromQL; each series names its member, or the service whose load it is.")
+
+
+class PoolApplySection(_Section):
+    """How weights get into force."""
+
+    component: Id = Field(description="Where the playbook runs, the load balancer; locked meanwhile, as the pool is.")
+    playbook: Text = Field(description="File in the playbooks folder; it gets `bsm.weights`.")
+    vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
+    expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
+
+
+class PoolSection(_Section):
+    """Members that share load: their weights follow capacity, load and business value."""
+
+    members: dict[Id, PoolMemberSection] = Field(description="Components with their capacity.")
+    load: PoolLoadSection | None = Field(default=None, description="Where the live load is read.")
     serves: list[Id] = Field(default_factory=list, description="Services that live on it.")
-    apply: dict[Text, Any] | None = Field(default=None, description="The playbook that sets weights.")
+    apply: PoolApplySection | None = Field(default=None, description="The playbook that sets weights.")
+    comfortable: Share = Field(default=0.8, description="Share of its capacity up to which a member has room.")
+    clear: Share = Field(
+        default=0.7, description="The pressure is gone when normal weights would keep all members below that."
+    )
+    hold: Duration = Field(default=timedelta(minutes=10), description="For so long, before weights return to normal.")
+    window: Duration = Field(
+        default=timedelta(minutes=1), description="Until a move shows in the load; no further move before."
+    )
 
 
 class GoalSection(_Section):
@@ -151,13 +189,6 @@ class TeamSection(_Section):
     duties: list[Literal["owner", "approver"]] = Field(default_factory=list, description="What they may do.")
 
 
-class ExpectSection(_Section):
-    """What a playbook usually takes and brings."""
-
-    duration: SomeTime | None = Field(default=None, description="Until restored.")
-    success: Share | None = Field(default=None, description="Chance, given that those before it failed.")
-
-
 class RollbackSection(_Section):
     """How to undo a failed alternative."""
 
@@ -166,9 +197,10 @@ class RollbackSection(_Section):
 
 
 class AlternativeSection(_Section):
-    """One playbook that may restore the component."""
+    """One playbook that may restore the component, or the rebalancing of a pool; exactly one of the two."""
 
-    playbook: Text = Field(description="File in the playbooks folder.")
+    playbook: Text | None = Field(default=None, description="File in the playbooks folder.")
+    rebalance: Id | None = Field(default=None, description="Pool whose weights are set, by its `apply`.")
     vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
     expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
     mode: ModeName | None = Field(default=None, description="Stricter than the policy's.")

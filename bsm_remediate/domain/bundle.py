@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
 from bsm_remediate.domain.policy import Policy, Rate
+from bsm_remediate.domain.pool import Pool
 from bsm_remediate.domain.service_map import ServiceMap
 
 DEFAULT_GOAL = "default"
@@ -111,6 +112,8 @@ class Bundle:
     settings: Settings
     sets: Mapping[str, tuple[NodeId, ...]] = field(default_factory=dict)
     """Component sets and pools: their members."""
+    pools: Mapping[str, Pool] = field(default_factory=dict)
+    """Those whose members' capacities are known."""
 
     def freezes(self, now: datetime) -> tuple[str, ...]:
         """The change freezes in force. One whose calendar isn't there any more holds: nobody has lifted it."""

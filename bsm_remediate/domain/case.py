@@ -17,6 +17,7 @@ from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.policy import Alternative, Mode, Policy, Scope
+from bsm_remediate.domain.pool import Pool
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
@@ -125,7 +126,9 @@ class Case:
     allowed: Mode
     """The stricter of policy and alternative, whatever this engine's cap."""
     touched: frozenset[NodeId]
-    """The components that the run disturbs: its own, those of its host with `scope: host`, and `affects`."""
+    """The components that the run disturbs: its own, those of its host with `scope: host`, and `affects`; none when it
+    rebalances.
+    """
 
     @property
     def mode(self) -> Mode:
@@ -152,6 +155,17 @@ class Case:
         of_touched = {components[node].host for node in self.touched if node in components}
         only_places = {self.component.host} if not self.component.lock_host else set()
         return frozenset((of_touched | set(self.alternative.hosts)) - {"self"} - only_places)
+
+    @property
+    def pool(self) -> Pool | None:
+        """The pool whose weights the alternative sets."""
+        return self.scene.bundle.pools[self.alternative.rebalance] if self.alternative.rebalance else None
+
+    @property
+    def run_host(self) -> str:
+        """Where the playbook runs: on the component's host, or on that of what sets the weights of a pool."""
+        pool = self.pool
+        return pool.apply.host if pool is not None and pool.apply is not None else self.component.host
 
     @property
     def places(self) -> frozenset[str]:
@@ -218,7 +232,9 @@ def newly_down(scene: Scene, nodes: Collection[NodeId], *, is_disturbed: bool = 
 def touched_by(
     policy: Policy, alternative: Alternative, component: Component, hosts: Mapping[str, list[NodeId]]
 ) -> frozenset[NodeId]:
-    """The components that a run disturbs."""
+    """The components that a run disturbs; new weights disturb nobody."""
+    if alternative.rebalance:
+        return frozenset()
     touched = {component.id, *alternative.affects}
     if policy.scope is Scope.HOST:
         touched.update(hosts.get(component.host, ()))

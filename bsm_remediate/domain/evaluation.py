@@ -27,6 +27,8 @@ from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
+from bsm_remediate.domain.rebalancer import Decided, PoolLook, Rebalancer
+from bsm_remediate.domain.rebalancing_course import Course
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.signal import Signal, Statement
@@ -54,6 +56,8 @@ class Evaluation:
     """What the storm brake saw, for people; empty while there is no storm."""
     storms: Mapping[str, str] = field(default_factory=dict)
     """The same by set or pool."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """Where each pool stands, for the next situation."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -87,6 +91,7 @@ class Evaluator:
         self.bundle = bundle
         self.rollup = RollUp(bundle.service_map)
         self._board = Board(bundle)
+        self._rebalancer = Rebalancer(bundle)
         self._speakers: dict[NodeId, _Speakers] = {}
         self._covered: dict[str, tuple[NodeId, ...]] = {}
         self._on_host: dict[str, list[NodeId]] = {}
@@ -103,7 +108,8 @@ class Evaluator:
         prices = Prices(self.bundle.calendars, situation.at)
         impact = assess(self.bundle, self.rollup, own=own, signals=signals, prices=prices, goal=situation.goal)
         scene = self._scene(situation, impact, prices, episodes, heard, maintenance)
-        candidates, settled = self._decide_all(scene, heard)
+        pools = self._rebalancer.look(scene)
+        candidates, settled = self._decide_all(scene, heard, pools)
         unmapped = self._board.unmapped
         settled += [*self._board.about_services, *(one.decision for one in unmapped)]
         decisions = [*(one.decision for one in candidates), *settled]
@@ -118,6 +124,7 @@ class Evaluator:
             unmapped=tuple((one.alert, one.decision.reason) for one in unmapped),
             storm=scene.storm,
             storms=scene.storms,
+            courses=pools.courses,
         )
 
     # --- states ----------------------------------------------------------------------------------------------------
@@ -166,13 +173,15 @@ class Evaluator:
             storm=storm,
             storms=storms,
             maintenance=maintenance,
-            disturbed=frozenset(node for run in runs_of.values() for node in _locked_components(run)),
+            disturbed=frozenset(node for run in runs_of.values() if not run.pool for node in _locked_components(run)),
             runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
         )
 
     # --- decisions -------------------------------------------------------------------------------------------------
 
-    def _decide_all(self, scene: Scene, heard: Mapping[NodeId, Heard]) -> tuple[list[Candidate], list[Decision]]:
+    def _decide_all(
+        self, scene: Scene, heard: Mapping[NodeId, Heard], pools: PoolLook
+    ) -> tuple[list[Candidate], list[Decision]]:
         candidates: list[Candidate] = []
         settled: list[Decision] = []
         guards = speaking(scene)
@@ -182,7 +191,12 @@ class Evaluator:
             settled += speakers.settled
             for one in speakers.chosen:
                 case = self._case(scene, component, one)
-                candidates.append(Candidate(case=case, decision=decide(case, guards)))
+                if case.alternative.rebalance:
+                    candidates.append(_rebalancing(case, pools.decide(case, guards)))
+                else:
+                    candidates.append(Candidate(case=case, decision=decide(case, guards)))
+        returning = list(pools.returning([one.case for one in candidates]))
+        candidates += [_rebalancing(case, pools.decide(case, guards)) for case in returning]
         return candidates, settled
 
     def _speakers_on(self, scene: Scene, component: NodeId, heard: Heard) -> _Speakers:
@@ -272,6 +286,10 @@ class Evaluator:
             allowed=allowed,
             touched=touched_by(policy, alternative, component, self._on_host),
         )
+
+
+def _rebalancing(case: Case, decided: Decided) -> Candidate:
+    return Candidate(case=case, decision=decided.decision, rebalancing=decided.rebalancing, why=decided.reason)
 
 
 _NOT_HELD = frozenset({Verdict.UNMAPPED, Verdict.SHADOW})

@@ -14,6 +14,7 @@ from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.policy import Value
+from bsm_remediate.domain.rebalancing import Rebalancing
 from bsm_remediate.domain.state import State
 
 SCHEMA = "bsm-remediate/plan/v1"
@@ -123,6 +124,17 @@ def _step(step: Step) -> dict[str, Json]:
         "loss_stopped_per_minute_of_work": _money(step.loss_stopped_per_minute_of_work),
         "before_next": step.before_next,
         "flips": step.flips,
+        **({"rebalances": _rebalances(step.rebalancing)} if step.rebalancing is not None else {}),
+    }
+
+
+def _rebalances(found: Rebalancing) -> dict[str, Json]:
+    weights = found.weights
+    return {
+        "pool": found.pool.id,
+        "gain_per_minute": _money(found.gain.money),
+        "weights": [{"name": name, "value": value} for name, value in weights.members.items()],
+        "shed": [{"name": name, "value": value} for name, value in weights.shed.items()],
     }
 
 

@@ -20,6 +20,7 @@ from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.plan import Plan, Step, StepKey
 from bsm_remediate.domain.planning_words import Wording, kept_words, learned_words
 from bsm_remediate.domain.policy import Scope
+from bsm_remediate.domain.rebalancing import Rebalancing
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
 _LEAST_CHANCE = 0.01
@@ -35,6 +36,10 @@ class Candidate:
 
     case: Case
     decision: Decision
+    rebalancing: Rebalancing | None = None
+    """The weights that its run would set."""
+    why: str = ""
+    """Why these."""
 
 
 def make_plan(
@@ -99,11 +104,18 @@ def _needing_repair(scene: Scene) -> dict[NodeId, Level]:
 
 
 def _once_per_host(candidates: list[Candidate]) -> list[Candidate]:
-    """Runs of scope host happen once per host, however many of its components ask for them."""
+    """Runs of scope host happen once per host, however many of its components ask for them; so does rebalancing, for a
+    pool.
+    """
     seen: set[tuple[str, str]] = set()
     kept = []
     for one in candidates:
-        if one.case.policy.scope is Scope.HOST:
+        if one.case.alternative.rebalance:
+            key = ("", one.case.alternative.rebalance)
+            if key in seen:
+                continue
+            seen.add(key)
+        elif one.case.policy.scope is Scope.HOST:
             key = (one.case.component.host, one.case.alternative.playbook)
             if key in seen:
                 continue
@@ -129,6 +141,10 @@ def _job(number: int, candidate: Candidate) -> RepairJob:
 def locks_of(case: Case) -> tuple[str, ...]:
     """Names of everything that the run keeps to itself, sorted (DESIGN 4, Locks)."""
     components = case.scene.bundle.service_map.components
+    if case.pool is not None and case.pool.apply is not None:
+        balancer = components[case.pool.apply.component]
+        place = [f"host:{balancer.host}"] if balancer.lock_host else []
+        return tuple(sorted([f"component:{balancer.id}", *place, case.pool.lock]))
     touched = [components[node] for node in case.touched if node in components]
     named = {case.component.host if host == "self" else host for host in case.alternative.hosts}
     hosts = {one.host for one in touched if one.lock_host} | (named - {case.component.host})
@@ -228,7 +244,7 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
     for place, var in enumerate(begun):
         candidate, slot = planned[jobs[var].id], slots[jobs[var].id]
         case = candidate.case
-        reason = wording.reason(var, is_first=place == 0)
+        reason = candidate.why or wording.reason(var, is_first=place == 0)
         if candidate.decision.verdict is not Verdict.RUN:
             reason = f"{candidate.decision.reason}; {reason}"
         if case.learned_from:
@@ -238,7 +254,7 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
             Step(
                 order=place + 1,
                 decision=candidate.decision,
-                host=case.component.host,
+                host=case.run_host,
                 alternative=case.alternative,
                 locks=tuple(sorted(jobs[var].locks)),
                 executor=slot.executor,
@@ -252,6 +268,7 @@ def _steps(scene: Scene, planned: Sequence[Candidate], found: _Ordered, crew: Cr
                 loss_stopped_per_minute_of_work=why[var].density * 3600,
                 before_next=comparison.before_next,
                 flips=comparison.flips,
+                rebalancing=candidate.rebalancing,
             )
         )
     return tuple(steps)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.pool import Weights
 from bsm_remediate.domain.service_map import Component
 
 
@@ -33,6 +34,8 @@ class PlaybookCall:
     vars: Mapping[str, Json] = field(default_factory=dict)
     time_limit: timedelta
     check_mode: bool = False
+    weights: Weights | None = None
+    """Of a rebalancing: what it is to set."""
 
 
 class PlaybookOutcome(StrEnum):

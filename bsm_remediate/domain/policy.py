@@ -112,9 +112,11 @@ class Alternative:
     once: bool = False
     check: bool = True
     hosts: tuple[str, ...] = ("self",)
-    """Limit and lock set; `self` is the component's own host."""
+    """Limit and lock set; `self` is the component's own host. Of a rebalancing the host of what sets the weights."""
     affects: tuple[NodeId, ...] = ()
     rollback: Alternative | None = None
+    rebalance: str = ""
+    """Pool whose weights the playbook sets; empty: it restores the component."""
 
     @property
     def time_limit(self) -> timedelta:
@@ -179,4 +181,6 @@ class Policy:
 
     @property
     def has_second_opinion(self) -> bool:
-        return self.unchecked or any(check.is_independent for check in self.verify)
+        """Whether something beside the alert is asked. A rebalancing asks the pool's live load."""
+        is_asked = self.unchecked or any(check.is_independent for check in self.verify)
+        return is_asked or all(one.rebalance for one in self.do)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from bsm_remediate.domain.alert import AlertKey
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
+from bsm_remediate.domain.pool import LOCK
 
 
 class RunState(StrEnum):
@@ -124,4 +125,9 @@ class Run:
     escalated_at: datetime | None = None
     """When nobody had answered for too long and a person was told."""
     locks: tuple[str, ...] = ()
-    """`component:ID` and `host:NAME`, sorted."""
+    """`component:ID`, `host:NAME` and `pool:ID`, sorted."""
+
+    @property
+    def pool(self) -> str:
+        """The pool whose weights it sets; empty: it restores its component."""
+        return next((lock.removeprefix(LOCK) for lock in self.locks if lock.startswith(LOCK)), "")

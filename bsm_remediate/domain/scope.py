@@ -33,7 +33,7 @@ def scope_of_case(scope: str, case: Case) -> bool:
     """Whether `scope` holds that case. One that nobody understands, from a later version, holds everything."""
     kind, _, name = scope.partition(":")
     within: Mapping[str, Collection[str]] = {
-        "component": case.touched,
+        "component": case.touched | {case.component.id},
         "host": case.places,
         "policy": (case.policy.id,),
         "team": (case.component.owner or "",),

@@ -13,6 +13,8 @@ from bsm_remediate.domain.bundle import DEFAULT_GOAL
 from bsm_remediate.domain.experience import Experience, ExperienceKey
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.pool import Load
+from bsm_remediate.domain.rebalancing_course import Course
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.state import State
 
@@ -77,6 +79,10 @@ class Situation:
     """When each alert that began more than once of late began, by our clock."""
     experience: Mapping[ExperienceKey, Experience] = field(default_factory=dict)
     """What past runs of alternatives took and brought."""
+    loads: Mapping[str, Load] = field(default_factory=dict)
+    """Pool → its live load; one that isn't known now is left out."""
+    courses: Mapping[str, Course] = field(default_factory=dict)
+    """Pool → where it stood at the look before; one whose weights were never moved may be left out."""
     holds: tuple[Hold, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
     """Those ordered, in force or not."""

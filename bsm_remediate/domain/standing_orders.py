@@ -106,10 +106,10 @@ class Paused:
 
 
 class Frozen:
-    """A change freeze: restorations go on, unless their policy says `freeze: hold`."""
+    """A change freeze: restorations go on, unless their policy says `freeze: hold`; rebalancing never does."""
 
     def check(self, case: Case) -> Decision | None:
-        if not case.policy.holds_in_freeze:
+        if not (case.policy.holds_in_freeze or case.alternative.rebalance):
             return None
         for calendar in case.scene.freezes:
             return case.decided(Verdict.FROZEN, f"change freeze '{calendar}' is in force, {case.policy.id} keeps to it")

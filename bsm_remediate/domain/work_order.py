@@ -14,6 +14,7 @@ from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.policy import Alternative, Check, Value
+from bsm_remediate.domain.pool import Weights
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.verification import checks_after_run
@@ -58,9 +59,15 @@ class WorkOrder:
     """Whether no alternative comes after this one."""
     team: Team | None = None
     """Whom the component belongs to."""
+    weights: Weights | None = None
+    """Of a rebalancing, as they were worked out when it was reserved."""
 
     def checks_beforehand(self) -> tuple[Check, ...]:
-        """What to look at right before acting: the checks that don't come from the alert, which still fires then."""
+        """What to look at right before acting: the checks that don't come from the alert, which still fires then. None
+        before a rebalancing: that all still work is no reason to leave one of them pressed.
+        """
+        if self.weights is not None:
+            return ()
         return tuple(check for check in self.checks if check.is_independent)
 
     def hand_over(self, outcome: str, now: datetime, *, why: str = "no alternative is left") -> str:
@@ -83,10 +90,13 @@ class WorkOrder:
             loss_per_minute=self.loss_per_minute,
             vars=play.vars,
             time_limit=play.time_limit,
+            weights=self.weights if play == self.play else None,
         )
 
 
-def work_order(run: Run, *, bundle: Bundle, impact: Impact | None, alerts: tuple[Alert, ...]) -> WorkOrder | None:
+def work_order(
+    run: Run, *, bundle: Bundle, impact: Impact | None, alerts: tuple[Alert, ...], weights: Weights | None = None
+) -> WorkOrder | None:
     """The order for `run` by `bundle`; None when the bundle doesn't have its policy, alternative or component."""
     policy = bundle.policies.get(run.policy)
     component = bundle.service_map.components.get(run.component)
@@ -107,6 +117,7 @@ def work_order(run: Run, *, bundle: Bundle, impact: Impact | None, alerts: tuple
         resolve_within=policy.resolve_within,
         is_last=run.alternative + 1 >= len(policy.do),
         team=bundle.teams.get(component.owner) if component.owner is not None else None,
+        weights=weights,
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -23,6 +23,8 @@ from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.pool import Weights
+from bsm_remediate.domain.rebalancing_course import Course, courses_after
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
@@ -40,7 +42,7 @@ from bsm_remediate.engine.shadow import ShadowJournal
 from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
-from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, Prober, Store, Workflows
+from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Store, Workflows
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ _LEFT_WITHIN_S = 10.0
 """Longer than a look at a check, or the end of a playbook that is killed."""
 _SHORTEST_REST_S = 0.05
 _LONGEST_REST_S = 2.0
+_WEIGHTS_REMEMBERED = timedelta(days=30)
+"""Longer than anybody leaves a pool relieved; asked once, after a start."""
 _SEALS_WITHIN_S = 0.5
 """Then the engine looks again first: in a storm it writes faster than it may spend time on sealing."""
 
@@ -83,12 +87,16 @@ class Engine:
         sources: Sequence[AlertSource] = (),
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         brake: Callable[[], Pause | None] = lambda: None,
+        meter: LoadMeter | None = None,
         options: EngineOptions = EngineOptions(),
         spawn: Spawn = spawn_thread,
     ) -> None:
-        """`brake` is a pause from outside the store, for when that can't be written."""
+        """`brake` is a pause from outside the store, for when that can't be written. Without a `meter` no weights of
+        pools are set.
+        """
         self._evaluator = evaluator
         self._brake = brake
+        self._meter = meter
         self._lessons = Lessons(store)
         self._store = store
         self._clock = clock
@@ -333,7 +341,21 @@ class Engine:
 
     def _order(self, run: Run) -> WorkOrder | None:
         impact = self.evaluation.impact if self.evaluation is not None else None
-        return work_order(run, bundle=self.bundle, impact=impact, alerts=self._picture.firing(run.alerts))
+        alerts, weights = self._picture.firing(run.alerts), self._weights(run)
+        if run.pool and weights is None:
+            return None
+        return work_order(run, bundle=self.bundle, impact=impact, alerts=alerts, weights=weights)
+
+    def _weights(self, run: Run) -> Weights | None:
+        steps = self.evaluation.plan.steps if self.evaluation is not None and run.pool else ()
+        planned = (one.rebalancing for one in steps if one.locks == run.locks)
+        return next((one.weights for one in planned if one is not None), None)
+
+    def _courses(self) -> Mapping[str, Course]:
+        """Where pools stood at the look before; after a start, by the runs that are known."""
+        if self.evaluation is not None or not self.bundle.pools:
+            return self.evaluation.courses if self.evaluation is not None else {}
+        return courses_after(self._store.runs(since=self._clock.now() - _WEIGHTS_REMEMBERED))
 
     def situation(self) -> Situation:
         """Everything that is the case now."""
@@ -347,6 +369,8 @@ class Engine:
             max_mode=self._options.max_mode,
             suppressed=self._monitoring.suppressed_now(self._picture),
             doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
+            loads=self._meter.loads(tuple(self.bundle.pools.values())) if self._meter is not None else {},
+            courses=self._courses(),
             standing_order=tuple(step.key for step in self.evaluation.plan.steps) if self.evaluation else (),
         )
         known = with_history(situation, self._store, self._lessons)

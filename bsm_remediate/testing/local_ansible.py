@@ -15,6 +15,7 @@ from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.ids import Fingerprint, NodeId, RunId
 from bsm_remediate.domain.playbook import PlaybookCall
+from bsm_remediate.domain.pool import Weights
 from bsm_remediate.domain.service_map import Component
 
 _WARM_WITHIN_S = 60.0
@@ -91,6 +92,7 @@ def a_call(
     variables: Mapping[str, Json] | None = None,
     labels: Mapping[str, str] | None = None,
     time_limit_s: float = 30.0,
+    weights: Weights | None = None,
 ) -> PlaybookCall:
     """A call about one component on the first of `hosts`."""
     return PlaybookCall(
@@ -105,4 +107,5 @@ def a_call(
         loss_per_minute=300.0,
         vars=variables or {},
         time_limit=timedelta(seconds=time_limit_s),
+        weights=weights,
     )

@@ -21,6 +21,7 @@ from bsm_remediate.domain.situation import Pause
 from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.ports import Control, Store
+from bsm_remediate.testing.balancer import SimulatedBalancer
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
 from bsm_remediate.testing.source import SimulatedSource
@@ -54,6 +55,7 @@ class Timeline:
         self.store = store
         self.executor = SimulatedExecutor(self.clock, effect=self._mended)
         self.prober = SimulatedProber(self.clock)
+        self.balancer = SimulatedBalancer()
         self.lease = SoleLease()
         self._bundle = bundle
         self.brake: Pause | None = None
@@ -63,7 +65,10 @@ class Timeline:
         self.engine = self._started()
 
     def _mended(self, call: PlaybookCall) -> None:
-        self.healthy(call.component.id)
+        if call.weights is not None:
+            self.balancer.set(call.weights)
+        else:
+            self.healthy(call.component.id)
 
     def _started(self) -> Engine:
         engine = Engine(
@@ -77,6 +82,7 @@ class Timeline:
             sealer=Sealer(self.store, KEYS, self.clock),
             sources=[self.source] if self._lists else [],
             brake=lambda: self.brake,
+            meter=self.balancer,
             reload=lambda: Evaluator(self._bundle),
             options=self._options,
             spawn=self.clock.spawn,

@@ -19,6 +19,7 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Digest, Fingerprint, NodeId, PolicyId, RunId
 from bsm_remediate.domain.matcher import Matcher, MatchOperator
 from bsm_remediate.domain.policy import Check, CheckKind
+from bsm_remediate.domain.pool import ServiceWeight, Weights
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunEnd, RunState
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.service_map import Component
@@ -100,6 +101,11 @@ def order(component: str = "db-1") -> WorkOrder:
         resolve_within=timedelta(minutes=10),
         is_last=True,
         team=team,
+        weights=Weights(
+            members={"web-1": 62.5, "web-2": 37.5},
+            by_service=(ServiceWeight(service="checkout", member="web-1", value=100.0),),
+            shed={"search": 30.0},
+        ),
     )
 
 

@@ -12,6 +12,7 @@ from bsm_remediate.adapters.ansible.inert import (
     written,
 )
 from bsm_remediate.domain.event import Json
+from bsm_remediate.domain.pool import ServiceWeight, Weights
 from bsm_remediate.domain.variable_name import RESERVED, objection_to_name, objection_to_value
 from bsm_remediate.testing.local_ansible import a_call
 
@@ -41,6 +42,35 @@ def test_the_file_has_exactly_the_promised_facts() -> None:
         },
         "unit": {UNSAFE: "redis"},
     }
+
+
+def test_a_rebalancing_has_its_weights_beside_them_and_nothing_else() -> None:
+    weights = Weights(
+        members={"web-1": 62.5, "web-2": 37.5},
+        by_service=(ServiceWeight(service="checkout", member="web-1", value=100.0),),
+        shed={"search": 30.0},
+    )
+    plain = json.loads(run_variables(a_call("x.yml")))["bsm"]
+    found = json.loads(run_variables(a_call("x.yml", weights=weights)))["bsm"]
+    assert found == plain | {
+        "weights": [{"name": {UNSAFE: "web-1"}, "value": 62.5}, {"name": {UNSAFE: "web-2"}, "value": 37.5}],
+        "service_weights": [{"service": {UNSAFE: "checkout"}, "name": {UNSAFE: "web-1"}, "value": 100.0}],
+        "shed": [{"name": {UNSAFE: "search"}, "value": 30.0}],
+    }
+
+
+def test_weights_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"bsm\.weights"):
+        assert_inert(
+            json.dumps({"bsm": {**_bsm_of_a_rebalancing(), "weights": [{"name": {UNSAFE: "web-1"}, "value": {}}]}})
+        )
+    with pytest.raises(ValueError, match="finite"):
+        run_variables(a_call("x.yml", weights=Weights(members={"web-1": float("nan")})))
+
+
+def _bsm_of_a_rebalancing() -> dict[str, Json]:
+    whole: dict[str, Json] = json.loads(run_variables(a_call("x.yml", weights=Weights(members={}))))["bsm"]
+    return whole
 
 
 def test_every_name_that_ansible_reserves_is_refused() -> None:

@@ -19,6 +19,7 @@ import yaml
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.playbook import PlaybookCall
+from bsm_remediate.domain.pool import Weights
 from bsm_remediate.domain.variable_name import DEEPEST, objection_to_name, objection_to_value
 
 UNSAFE = "__ansible_unsafe"
@@ -34,6 +35,13 @@ _BSM: Shape = {
     "component": {"id": str, "host": str, "labels": _PAIRS},
     "service_impact": {"loss_per_minute": float, "services": [str]},
     "run": {"id": str, "attempt": float, "fence": float},
+}
+_NUMBERS: Shape = [{"name": str, "value": float}]
+_BSM_OF_REBALANCING: Shape = {
+    **_BSM,
+    "weights": _NUMBERS,
+    "service_weights": [{"service": str, "name": str, "value": float}],
+    "shed": _NUMBERS,
 }
 
 
@@ -58,7 +66,7 @@ def assert_inert(text: str) -> None:
     document = json.loads(text)
     for name, value in document.items():
         if name == "bsm":
-            _walk_shape(value, _BSM, "bsm")
+            _walk_shape(value, _BSM_OF_REBALANCING if "weights" in value else _BSM, "bsm")
         else:
             _walk(value, name, depth=2)
     try:
@@ -76,13 +84,28 @@ def clean(text: str) -> str:
 def _facts(call: PlaybookCall) -> Json:
     alerts: list[Json] = [_alert(alert) for alert in call.alerts]
     nothing: Json = {"name": "", "status": "", "starts_at": "", "labels": [], "annotations": []}
-    return {
+    facts: dict[str, Json] = {
         "alert": alerts[0] if alerts else nothing,
         "alerts": alerts,
         "component": {"id": call.component.id, "host": call.component.host, "labels": _pairs(call.component.labels)},
         "service_impact": {"loss_per_minute": float(call.loss_per_minute), "services": list(call.services)},
         "run": {"id": call.run, "attempt": call.attempt, "fence": call.fence},
     }
+    return facts if call.weights is None else {**facts, **_weights(call.weights)}
+
+
+def _weights(weights: Weights) -> dict[str, Json]:
+    return {
+        "weights": _numbers(weights.members),
+        "service_weights": [
+            {"service": one.service, "name": one.member, "value": one.value} for one in weights.by_service
+        ],
+        "shed": _numbers(weights.shed),
+    }
+
+
+def _numbers(numbers: Mapping[str, float]) -> Json:
+    return [{"name": name, "value": value} for name, value in numbers.items()]
 
 
 def _alert(alert: Alert) -> Json:

@@ -11,9 +11,24 @@ from threading import Thread
 
 import pytest
 
+from bsm_remediate.adapters.ansible.executor import AnsibleExecutor
+from bsm_remediate.adapters.ansible.project import AnsibleProjects
+from bsm_remediate.adapters.system_clock import SystemClock
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.playbook import PlaybookOutcome
+from bsm_remediate.domain.pool import Load, Member, Pool
+from bsm_remediate.domain.rebalancing import Rate
+from bsm_remediate.domain.rebalancing_task import rebalance
+from bsm_remediate.testing.local_ansible import LocalAnsible, a_call
 from lab.children import Children
 from tests.integration.library.daemons import Daemon, free_port, program, wait_until
-from tests.integration.library.playing import does_its_work_once, only_looks_in_check_mode, play, refusals
+from tests.integration.library.playing import (
+    PLAYBOOKS,
+    does_its_work_once,
+    only_looks_in_check_mode,
+    play,
+    refusals,
+)
 
 
 class LoadBalancer:
@@ -103,6 +118,27 @@ def test_weights_of_a_rebalancing_go_first_and_are_scaled(balancer: LoadBalancer
     )
     assert played.succeeded, played.output
     assert balancer.weights() == ["256", "128", "1"]
+
+
+def test_a_rebalancing_reaches_the_load_balancer_through_the_engines_own_executor(
+    balancer: LoadBalancer, tmp_path: Path
+) -> None:
+    """From the pool's load over the programme to the weights in force, with the variables as the engine writes them."""
+    pool = Pool(
+        id="web",
+        members=tuple(Member(id=NodeId(f"web-{number}"), capacity=100) for number in (1, 2, 3)),
+        serves=(NodeId("shop"),),
+    )
+    load = Load(by_member={NodeId("web-1"): 110, NodeId("web-2"): 40, NodeId("web-3"): 10})
+    found = rebalance(pool, load, rates={NodeId("shop"): Rate(60, 60)}, unavailable={NodeId("web-3"): "down"})
+    local = LocalAnsible(tmp_path)
+    executor = AnsibleExecutor(
+        projects=AnsibleProjects(usual=local.project), playbooks=PLAYBOOKS, state=local.state, clock=SystemClock()
+    )
+    call = a_call("set_weights.yml", variables=dict(balancer.given), weights=found.weights)
+    result = executor.execute(call, on_event=lambda _event: None, cancelled=lambda: False)
+    assert result.outcome is PlaybookOutcome.SUCCEEDED, result.reason
+    assert balancer.weights() == ["50", "50", "0"]
 
 
 def test_weights_that_would_stop_all_requests_or_make_no_sense_are_refused(

@@ -310,7 +310,7 @@ def test_defaults_apply_to_what_a_policy_does_not_say(load: Load) -> None:
         ("do: [{playbook: p.yml, vars: {a: '{{ x }}'}}]", ("bad-expression", 7, 38)),
         ("do: [{playbook: p.yml, affects: [nowhere]}]", ("unknown-component", 7, 38)),
         ("do: [{playbook: p.yml, expect: {success: 2}}]", ("bad-value", 7, 46)),
-        ("do: [{rebalance: web}]", ("not-supported-yet", 7, 11)),
+        ("do: [{rebalance: nowhere}]", ("unknown-pool", 7, 22)),
         ("metric: {query: up}", ("not-supported-yet", 7, 5)),
         ("verify: [{tcp: a:1, http: 'http://a'}]", ("bad-value", 7, 14)),
         ("verify: [{}]", ("bad-value", 7, 14)),
@@ -338,7 +338,7 @@ def test_one_mistake_is_one_finding_at_its_place(codes: Codes, body: str, findin
 @pytest.mark.parametrize(
     "text",
     [
-        "policies: {relieve: {match: {alertname: Busy}, do: [{rebalance: web}]}}",
+        "policies: {relieve: {match: {alertname: Busy}, metric: {query: up}, do: [{playbook: p.yml}]}}",
         "sources: {alertmanager: {url: x}}",
     ],
 )

@@ -1,0 +1,95 @@
+"""When to move a pool's weights, and when to move them back: relief at once, normal again only after a calm time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.pool import Pool
+from bsm_remediate.domain.rebalancing import Rebalancing
+from bsm_remediate.domain.rebalancing_words import rebalancing_words
+from bsm_remediate.domain.run import Run
+
+
+class Move(StrEnum):
+    STAY = "stay"
+    RELIEVE = "relieve"
+    RETURN = "return"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Course:
+    """Where a pool stands between two looks. The first is all normal."""
+
+    moved_at: datetime | None = None
+    """When its weights were last changed."""
+    is_relieved: bool = False
+    """Whether its weights aren't the normal ones."""
+    calm_since: datetime | None = None
+    """Since when normal weights would do."""
+    component: NodeId | None = None
+    """On whose account they were changed, by which policy: it changes them back."""
+    policy: PolicyId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """What to do now and why."""
+
+    move: Move
+    reason: str
+    calm_since: datetime | None = None
+    """For the next look, if nothing is moved."""
+    is_too_soon: bool = False
+    """Whether it stays only because the last move doesn't show yet."""
+
+
+def courses_after(runs: Iterable[Run]) -> dict[str, Course]:
+    """Where pools stand after the latest of `runs` that has set their weights, or has tried to. What it set isn't
+    asked: a run that relieves is caused by alerts, one that returns to normal by none.
+    """
+    begun = [(run.started_at, run) for run in runs if run.pool and run.started_at is not None]
+    return {
+        run.pool: Course(
+            moved_at=run.passed_at or run.ended_at or run.started_at,
+            is_relieved=bool(run.alerts),
+            component=run.component,
+            policy=run.policy,
+        )
+        for _, run in sorted(begun, key=lambda one: one[0])
+    }
+
+
+def turn(course: Course, best: Rebalancing, normal: Rebalancing, *, now: datetime, currency: str) -> Turn:
+    """`best` is what would be set now, `normal` what the normal weights would do with the same load."""
+    pool = best.pool
+    calm_since = (course.calm_since or now) if course.is_relieved and is_calm(normal) else None
+    since_move = now - course.moved_at if course.moved_at is not None else None
+    if since_move is not None and since_move < pool.window:
+        ago, window = format_duration(since_move), format_duration(pool.window)
+        reason = f"{pool.id} was moved {ago} ago, which shows after {window}"
+        return Turn(move=Move.STAY, reason=reason, calm_since=calm_since, is_too_soon=True)
+    if best.helps and not (calm_since is not None and _is_over(pool, calm_since, now)):
+        return Turn(move=Move.RELIEVE, reason=rebalancing_words(best, currency), calm_since=calm_since)
+    if calm_since is None:
+        why = "normal weights would press it again" if course.is_relieved else rebalancing_words(best, currency)
+        return Turn(move=Move.STAY, reason=why)
+    calm = format_duration(now - calm_since)
+    if not _is_over(pool, calm_since, now):
+        reason = f"normal weights would do for {calm}, they return after {format_duration(pool.hold)}"
+        return Turn(move=Move.STAY, reason=reason, calm_since=calm_since)
+    reason = f"for {calm} normal weights would have kept every member at or below {pool.clear:.0%}"
+    return Turn(move=Move.RETURN, reason=reason, calm_since=calm_since)
+
+
+def is_calm(normal: Rebalancing) -> bool:
+    """Whether normal weights would lose nothing and leave every member at or below the pool's `clear`."""
+    return normal.after.weighted <= 0 and all(one.use_after <= normal.pool.clear + 1e-6 for one in normal.members)
+
+
+def _is_over(pool: Pool, calm_since: datetime, now: datetime) -> bool:
+    return now - calm_since >= pool.hold

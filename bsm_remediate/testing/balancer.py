@@ -1,0 +1,33 @@
+"""A stand-in for a load balancer and the metric that watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.pool import Load, Pool, Weights
+
+
+class SimulatedBalancer:
+    """Implements `LoadMeter`: the traffic of each pool lies by the weights that were last set, at first by capacity."""
+
+    def __init__(self) -> None:
+        self.traffic: dict[str, float] = {}
+        """Pool → how much comes in; one that isn't named isn't measured."""
+        self.by_service: dict[str, Mapping[NodeId, float]] = {}
+        """Pool → whose it is, where that is known."""
+        self.weights: dict[str, float] = {}
+        """Member → the weight last set; any numbers, their proportions count."""
+
+    def set(self, weights: Weights) -> None:
+        self.weights.update(weights.members)
+
+    def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
+        return {pool.id: self._load(pool) for pool in pools if pool.id in self.traffic}
+
+    def _load(self, pool: Pool) -> Load:
+        weights = {one.id: self.weights.get(one.id, one.capacity) for one in pool.members}
+        whole = sum(weights.values())
+        traffic = self.traffic[pool.id]
+        by_member = {name: traffic * one / whole if whole else 0.0 for name, one in weights.items()}
+        return Load(by_member=by_member, by_service=self.by_service.get(pool.id, {}))

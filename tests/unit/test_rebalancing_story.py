@@ -1,0 +1,240 @@
+"""Pools on a timeline: pressed members are relieved, nothing is set blindly, and normal weights return."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bsm_remediate.config.loader import load_bundle
+from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.plan_document import plan_document
+from bsm_remediate.domain.playbook import PlaybookOutcome
+from bsm_remediate.domain.run import RunState
+from bsm_remediate.testing.executor import Scripted
+from bsm_remediate.testing.store import MemoryStore
+from bsm_remediate.testing.timeline import Timeline
+
+SHOP = """
+currency: EUR
+services:
+  checkout: {loss_per_minute: 300, requires: [{any: [web-1, web-2, web-3]}, lb-1]}
+  search: {loss_per_minute: 40, requires: [{any: [web-1, web-2, web-3]}, lb-1]}
+components: {lb-1: {host: balancer}, web-1: {}, web-2: {}, web-3: {}}
+pools:
+  web:
+    members: {web-1: {capacity: 100}, web-2: {capacity: 60}, web-3: {capacity: 60}}
+    serves: [checkout, search]
+    apply: {component: lb-1, playbook: set_weights.yml, vars: {haproxy_backend: web}, expect: {duration: 3s}}
+calendars:
+  evening: {timezone: UTC, hours: "18:00-20:00"}
+policies:
+  relieve-web:
+    match: {alertname: WebSlow}
+    sets: ok
+    do: [{rebalance: web}]
+    guard: {cooldown: 0s, max_runs: 20/1h}
+    mode: auto
+  restart-web:
+    match: {alertname: WebDown}
+    do: [{playbook: restart.yml, expect: {duration: 20s}}]
+    verify: [{tcp: "{{ component.address }}:80", within: 30s}]
+    guard: {cooldown: 0s}
+    mode: auto
+settings: {executors: 4, freeze: [evening]}
+"""
+SKEWED = {"web-1": 60.0, "web-2": 20.0, "web-3": 20.0}
+
+
+def bundle_of(tmp_path: Path, text: str) -> Bundle:
+    (tmp_path / "shop.yml").write_text(text)
+    loaded = load_bundle(tmp_path, inventory=None, playbooks=None, scrutinise=False)
+    assert loaded.bundle is not None, loaded.findings
+    return loaded.bundle
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Timeline:
+    """150 requests a second, too many of them on web-1."""
+    timeline = Timeline(bundle_of(tmp_path, SHOP), MemoryStore())
+    timeline.balancer.traffic["web"] = 160.0
+    timeline.balancer.weights = dict(SKEWED)
+    timeline.executor.script("set_weights.yml", Scripted(duration_s=3))
+    return timeline
+
+
+def test_a_pressed_member_is_relieved_by_weights_on_the_balancer(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    run = shop.run_of("web-1")
+    assert (run.host, run.playbook) == ("balancer", "set_weights.yml")
+    assert run.locks == ("component:lb-1", "host:balancer", "pool:web")
+    assert "away from web-1 (at 96%)" in run.reason
+    shop.at("09:00:05")
+    (call,) = shop.executor.calls
+    assert call.hosts == ("balancer",)
+    assert call.weights is not None
+    assert sum(call.weights.members.values()) == pytest.approx(100)
+    assert call.weights.members["web-1"] == pytest.approx(50)  # 80 of its 100
+    assert call.vars == {"haproxy_backend": "web"}
+
+
+def test_without_a_known_load_nothing_is_set(shop: Timeline) -> None:
+    del shop.balancer.traffic["web"]
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.expect(running=set(), held={"web-1": "too_old"})
+    shop.balancer.traffic["web"] = 160.0
+    shop.at("09:00:02").expect(running={"web-1"})
+
+
+def test_weights_that_would_not_help_are_left(shop: Timeline) -> None:
+    shop.balancer.traffic["web"] = 100.0
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.expect(running=set(), held={"web-1": "already_ok"})
+    assert shop.executor.calls == []
+
+
+def test_two_pressed_members_are_one_rebalancing(shop: Timeline) -> None:
+    shop.balancer.weights = {"web-1": 55, "web-2": 35, "web-3": 10}
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").fires("WebSlow", instance="web-2")
+    shop.expect(running={"web-1"}, held={"web-2": "already_running"})
+    shop.at("09:00:30")
+    assert len(shop.executor.calls) == 1
+
+
+def test_no_rebalancing_while_a_member_is_being_restored(shop: Timeline) -> None:
+    shop.executor.script("restart.yml", Scripted(duration_s=20))
+    shop.at("09:00:00").fires("WebDown", instance="web-3")
+    shop.at("09:00:01").fires("WebSlow", instance="web-1")
+    shop.expect(running={"web-3"}, held={"web-1": "already_running"})
+    shop.at("09:00:10").resolves("WebDown", instance="web-3")
+    shop.at("09:00:40").expect(running={"web-1"})
+
+
+def test_a_member_is_restored_while_weights_are_being_verified(shop: Timeline) -> None:
+    """Weights are quick to set and long to verify: nobody waits for that."""
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.at("09:00:10").fires("WebDown", instance="web-3")
+    shop.expect(running={"web-1", "web-3"})
+
+
+def test_a_member_that_is_down_gets_nothing(shop: Timeline) -> None:
+    shop.executor.script("restart.yml", Scripted(duration_s=5, outcome=PlaybookOutcome.FAILED, exit_code=2))
+    shop.at("09:00:00").fires("WebDown", instance="web-3")
+    shop.at("09:00:40").fires("WebSlow", instance="web-1")
+    shop.at("09:00:45")
+    weights = shop.executor.calls[-1].weights
+    assert weights is not None
+    assert weights.members["web-3"] == 0
+
+
+def test_a_change_freeze_holds_rebalancing(shop: Timeline) -> None:
+    shop.at("18:00:00").fires("WebSlow", instance="web-1")
+    shop.expect(running=set(), held={"web-1": "frozen"})
+
+
+def test_when_not_all_fits_the_playbook_is_told_what_to_turn_away(shop: Timeline) -> None:
+    shop.balancer.traffic["web"] = 250.0
+    shop.balancer.by_service["web"] = {NodeId("checkout"): 150.0, NodeId("search"): 100.0}
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.at("09:00:05")
+    weights = shop.executor.calls[-1].weights
+    assert weights is not None
+    assert weights.shed == {"search": 30.0}
+
+
+def relieved(shop: Timeline) -> Timeline:
+    """Relieved at nine, its alert gone a little later, and over."""
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.at("09:00:20").resolves("WebSlow", instance="web-1")
+    shop.at("09:02:00")
+    assert shop.run_of("web-1").state is RunState.SUCCEEDED
+    assert len(shop.executor.calls) == 1
+    return shop
+
+
+def test_normal_weights_return_when_the_pressure_has_been_gone_for_ten_minutes(shop: Timeline) -> None:
+    relieved(shop)
+    shop.balancer.traffic["web"] = 120.0
+    shop.at("09:11:00")
+    assert len(shop.executor.calls) == 1
+    shop.at("09:13:00")
+    normal = shop.executor.calls[-1].weights
+    assert normal is not None
+    assert normal.members == {"web-1": 45.4546, "web-2": 27.2727, "web-3": 27.2727}
+    assert "normal weights would have kept every member at or below 70%" in shop.run_of("web-1").reason
+    shop.at("09:30:00")
+    assert len(shop.executor.calls) == 2
+
+
+def test_the_way_back_survives_a_restart(shop: Timeline) -> None:
+    relieved(shop)
+    shop.balancer.traffic["web"] = 120.0
+    shop.at("09:05:00").restarts()
+    shop.at("09:14:00")
+    assert len(shop.executor.calls) == 1
+    shop.at("09:16:00")
+    assert len(shop.executor.calls) == 2
+
+
+def test_a_pause_holds_the_way_back_too(shop: Timeline) -> None:
+    relieved(shop)
+    shop.balancer.traffic["web"] = 120.0
+    shop.asks("pause", reason="the auditors are here")
+    shop.at("09:20:00").expect(held={"web-1": "paused"})
+    shop.asks("resume")
+    shop.at("09:20:05")
+    assert len(shop.executor.calls) == 2
+
+
+def test_under_pressure_normal_weights_do_not_return(shop: Timeline) -> None:
+    relieved(shop)
+    shop.at("09:40:00")  # 160 of 220 is more than 70 %
+    assert len(shop.executor.calls) == 1
+
+
+def test_in_shadow_it_only_says_what_it_would_do(tmp_path: Path) -> None:
+    shop = Timeline(
+        bundle_of(tmp_path, SHOP.replace("20/1h}\n    mode: auto", "20/1h}\n    mode: shadow")), MemoryStore()
+    )
+    shop.balancer.traffic["web"] = 160.0
+    shop.balancer.weights = dict(SKEWED)
+    evaluation = shop.at("09:00:00").fires("WebSlow", instance="web-1").tick()
+    (step,) = evaluation.plan.shadow
+    assert step.rebalancing is not None
+    assert "away from web-1 (at 96%)" in step.reason
+    shop.at("09:01:00")
+    assert shop.executor.calls == []
+
+
+def test_the_plan_shows_the_weights_it_would_set(shop: Timeline) -> None:
+    shop.asks("hold", "balancer", reason="so that nothing runs")
+    evaluation = shop.at("09:00:00").fires("WebSlow", instance="web-1").tick()
+    assert [one.verdict for one in evaluation.plan.held] == ["held_by"]
+    situation = replace(evaluation.situation, holds=())
+    bundle = shop.engine.bundle
+    (step,) = steps_of(plan_document(Evaluator(bundle).evaluate(situation), bundle, considered=()))
+    assert step["host"] == "balancer"
+    assert step["rebalances"]["pool"] == "web"
+    assert sum(one["value"] for one in step["rebalances"]["weights"]) == pytest.approx(100)
+
+
+def steps_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(document["steps"])
+
+
+def test_a_rebalancing_in_mode_approve_waits_for_a_person(tmp_path: Path) -> None:
+    shop = Timeline(
+        bundle_of(tmp_path, SHOP.replace("max_runs: 20/1h}\n    mode: auto", "}\n    mode: approve")), MemoryStore()
+    )
+    shop.balancer.traffic["web"] = 160.0
+    shop.balancer.weights = dict(SKEWED)
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    run = shop.run_of("web-1")
+    assert run.state is RunState.AWAITING_APPROVAL
+    shop.asks("approve", run.id)
+    shop.at("09:00:30")
+    assert [call.weights is not None for call in shop.executor.calls] == [True]
