@@ -237,7 +237,7 @@ def _is_true(circuit: Circuit, var: int, done: int) -> bool:
     if var < circuit.first_gate:
         return var >= len(circuit.jobs) or bool(done >> var & 1)
     gate = circuit.gates[var - circuit.first_gate]
-    weighed = zip(gate.children, gate.weights or repeat(1))
+    weighed = zip(gate.children, gate.weights or repeat(1), strict=bool(gate.weights))
     return sum(weight for one, weight in weighed if _is_true(circuit, one, done)) >= gate.need
 
 
