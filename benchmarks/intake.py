@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -220,7 +220,7 @@ async def load(port: int, per_post: int, *, wrapped: bool) -> float:
     return count * per_post / (time.perf_counter() - begin)
 
 
-async def send(port: int, bodies: list[bytes], *, connections: int = CONNECTIONS) -> None:
+async def send(port: int, bodies: Iterable[bytes], *, connections: int = CONNECTIONS) -> None:
     waiting = iter(bodies)
 
     async def connection() -> None:

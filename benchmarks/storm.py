@@ -1,11 +1,12 @@
 """A storm of alerts: memory before, in and after it, and how soon the newest business-critical alert is decided.
 
-    python benchmarks/storm.py [--alerts 100000] [--distinct 100000]
+    python benchmarks/storm.py [--alerts 100000] [--distinct 100000] [--flat]
 
 A server with 1,000 policies and 2,000 components gets the alerts, ten a POST over 16 connections, as fast as it takes
 them. While they come, once a second, an alert on the component that the costliest service needs is posted over a line
 of its own; the time from its 202 until the journal has its decision is measured. With `--distinct` below `--alerts` the
-same alerts come again and again, changed each time.
+same alerts come again and again, changed each time. `--flat` tells the memory on the way, and asks that it stays what
+it was when a tenth had come.
 """
 
 from __future__ import annotations
@@ -28,22 +29,25 @@ import goals
 import intake
 
 PER_POST = 10
-MEMORY_MIB, DECIDED_S = 40.0, 1.0
+MEMORY_MIB, FLAT_MIB, DECIDED_S = 40.0, 20.0, 1.0
 CRITICAL = 40
 """Components of their own that critical alerts are about, one after the other."""
+LOOKS = (0.1, 0.25, 0.5, 1.0)
+"""When `--flat` looks at the memory: shares of all alerts."""
 
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--alerts", type=int, default=100_000)
     arguments.add_argument("--distinct", type=int, help="how many different ones fire (default: all)")
+    arguments.add_argument("--flat", action="store_true")
     chosen = arguments.parse_args()
     distinct = chosen.distinct or chosen.alerts
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_bundle(folder)
         with server(folder) as (port, process):
-            asyncio.run(storm(port, process, chosen.alerts, distinct))
+            asyncio.run(storm(port, process, chosen.alerts, distinct, flat=chosen.flat))
 
 
 def write_bundle(folder: Path) -> None:
@@ -78,24 +82,24 @@ def server(folder: Path) -> Iterator[tuple[int, int]]:
             process.wait(60)
 
 
-async def storm(port: int, process: int, alerts: int, distinct: int) -> None:
+async def storm(port: int, process: int, alerts: int, distinct: int, *, flat: bool) -> None:
     await intake.send(port, [request(alert(0, distinct))])
     await asyncio.sleep(3)
     before = memory_mib(process)
     over = asyncio.Event()
     watcher = asyncio.create_task(decisions(port, over))
     began = time.perf_counter()
-    posts = [
-        request(*(alert(number, distinct) for number in range(first, first + PER_POST)))
-        for first in range(0, alerts, PER_POST)
-    ]
-    sending = asyncio.create_task(intake.send(port, posts))
+    seen: dict[int, float] = {}
+    sending = asyncio.create_task(intake.send(port, posts(process, alerts, distinct, seen)))
     posted = await asyncio.create_task(critical_alerts(port, sending, over))
     took = time.perf_counter() - began
     found = await watcher
     delays = sorted(found[node] - at for node, at in posted.items())
     await asyncio.sleep(5)
     after = memory_mib(process)
+    if flat:
+        seen[alerts] = after
+        tell_flat(seen)
     print(f"{alerts} alerts, {distinct} different ones firing at once, in {took:.1f} s ({alerts / took:.0f} a second)")
     print(f"memory of the server: {before:.0f} MiB before, {peak_mib(process):.0f} at most, {after:.0f} after")
     goals.told(
@@ -113,6 +117,28 @@ async def storm(port: int, process: int, alerts: int, distinct: int) -> None:
     print(
         f"critical alert: from its 202 to its decision {statistics.median(delays):.2f} s in the middle,"
         f" {delays[-1]:.2f} s at most, {len(delays)} of them"
+    )
+
+
+def posts(process: int, alerts: int, distinct: int, seen: dict[int, float]) -> Iterator[bytes]:
+    """The requests, made when they are sent; `seen` gets the memory of `process` on the way."""
+    looks = [round(alerts * share) // PER_POST * PER_POST for share in LOOKS]
+    for first in range(0, alerts, PER_POST):
+        if first in looks:
+            seen[first] = memory_mib(process)
+        yield request(*(alert(number, distinct) for number in range(first, first + PER_POST)))
+
+
+def tell_flat(seen: dict[int, float]) -> None:
+    counts = sorted(seen)
+    shown = ", ".join(f"{seen[count]:.0f} MiB after {count}" for count in counts)
+    print(f"memory on the way: {shown}")
+    grown = seen[counts[-1]] - seen[counts[0]]
+    goals.told(
+        f"memory from {counts[0]} to {counts[-1]} alerts",
+        f"{grown:+.0f} MiB",
+        f"flat: at most +{FLAT_MIB:g} MiB",
+        met=grown <= FLAT_MIB,
     )
 
 

@@ -216,6 +216,26 @@ def test_the_exact_mode_finds_the_best_order_there_is(outage: Outage) -> None:
 
 
 @MODERATELY
+@given(outages())
+def test_ways_are_the_smallest_sets_of_jobs_that_suffice(outage: Outage) -> None:
+    circuit = outage.circuit
+    ways = ways_of(circuit)
+    assert ways is not None
+    for (var, _), found in zip(circuit.valued, ways, strict=True):
+        enough = [done for done in range(1 << len(circuit.jobs)) if _is_true(circuit, var, done)]
+        assert found == [one for one in enough if not any(other != one and other & one == other for other in enough)]
+
+
+def _is_true(circuit: Circuit, var: int, done: int) -> bool:
+    """Slow and obvious: whether `var` is, once the jobs in `done` and all that is under way have ended."""
+    if var < circuit.first_gate:
+        return var >= len(circuit.jobs) or bool(done >> var & 1)
+    gate = circuit.gates[var - circuit.first_gate]
+    weighed = zip(gate.children, gate.weights or repeat(1), strict=bool(gate.weights))
+    return sum(weight for one, weight in weighed if _is_true(circuit, one, done)) >= gate.need
+
+
+@MODERATELY
 @given(outages(), st.randoms(use_true_random=False))
 def test_the_announced_order_gives_way_only_to_one_that_is_clearly_better(outage: Outage, chance: object) -> None:
     circuit, crew = outage.circuit, outage.crew

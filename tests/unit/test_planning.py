@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ import pytest
 
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.policy import Evidence, Mode, Policy, Scope
@@ -274,3 +276,27 @@ def test_a_chain_of_three_thousand_is_planned_without_recursion() -> None:
     chain = [component("n0"), *(component(f"n{one}", requires=[f"n{one - 1}"]) for one in range(1, 3000))]
     made = plan(situation(alert("Down", instance="n0")), *chain, service("s", requires=["n2999"]))
     assert made.steps[0].restores == ("s",)
+
+
+def forty(needed: Callable[[list[str]], Gate]) -> Plan:
+    """The plan when the forty components fail that `needed` makes a service of."""
+    names = [f"c{number:02}" for number in range(40)]
+    alerts = [alert("Down", instance=name) for name in names]
+    return plan(situation(*alerts), *(component(name) for name in names), service("x", requires=needed(names)))
+
+
+@pytest.mark.parametrize(
+    "needed",
+    [
+        pytest.param(lambda names: every(*names), id="all"),
+        pytest.param(lambda names: at_least_of(20, *names), id="half, which twenty is open"),
+        pytest.param(lambda names: at_least_of("100%", *(child(one, weight=2) for one in names)), id="all, weighed"),
+        pytest.param(
+            lambda names: at_least_of("50%", *(child(one, weight=number + 1) for number, one in enumerate(names))),
+            id="half by weight",
+        ),
+    ],
+)
+def test_a_service_that_needs_many_of_what_fails_is_planned_at_once(needed: Callable[[list[str]], Gate]) -> None:
+    """All choices of twenty of forty would take days."""
+    assert len(forty(needed).steps) == 40

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, combinations
+from math import comb
 
 from bsm_remediate.domain.ordering.branches import JobSet
-from bsm_remediate.domain.ordering.circuit import Circuit, Threshold
+from bsm_remediate.domain.ordering.circuit import Circuit, Threshold, Var
 
 _MOST_WAYS = 300
 """Of one thing."""
+_MOST_CHOICES = 2_000
+"""Of the children of one gate: where forty are needed of forty there is one, where twenty are, 10^11."""
 
 
 def ways_of(circuit: Circuit) -> list[list[JobSet]] | None:
@@ -25,24 +28,41 @@ def ways_of(circuit: Circuit) -> list[list[JobSet]] | None:
 
 
 def _ways_through(gate: Threshold, found: Sequence[list[JobSet]]) -> list[JobSet] | None:
-    weights = gate.weights or (1,) * len(gate.children)
-    pairs = list(zip(gate.children, weights, strict=True))
+    if not gate.weights and comb(len(gate.children), gate.need) > _MOST_CHOICES:
+        return None
     sets: set[JobSet] = set()
-    for size in range(1, len(pairs) + 1):
-        for chosen in combinations(pairs, size):
-            weight = sum(one for _, one in chosen)
-            if weight < gate.need or weight - min(one for _, one in chosen) >= gate.need:
-                continue
-            together = {0}
-            for child, _ in chosen:
-                together = smallest(one | other for one in together for other in found[child])
-                if len(together) > _MOST_WAYS:
-                    return None
-            sets |= together
-            if len(sets) > 4 * _MOST_WAYS:
+    for tried, chosen in enumerate(_choices(gate)):
+        together = {0}
+        for child in chosen:
+            together = smallest(one | other for one in together for other in found[child])
+            if len(together) > _MOST_WAYS:
                 return None
+        sets |= together
+        if len(sets) > 4 * _MOST_WAYS or tried >= _MOST_CHOICES:
+            return None
     least = smallest(sets)
     return sorted(least) if len(least) <= _MOST_WAYS else None
+
+
+def _choices(gate: Threshold) -> Iterator[tuple[Var, ...]]:
+    """The children that suffice together, without one that could be left out; one choice after the other, each found
+    within as many steps as there are children.
+    """
+    if not gate.weights:
+        yield from combinations(gate.children, gate.need)
+        return
+    # Heaviest first: whoever is added last is the lightest, and the choice did not suffice without it.
+    pairs = sorted(zip(gate.weights, gate.children, strict=True), reverse=True)
+    left = [*accumulate((weight for weight, _ in reversed(pairs)), initial=0)][::-1]
+    unfinished: list[tuple[int, int, tuple[Var, ...]]] = [(0, 0, ())]
+    while unfinished:
+        place, weight, chosen = unfinished.pop()
+        if weight >= gate.need:
+            yield chosen
+        elif weight + left[place] >= gate.need:
+            more, child = pairs[place]
+            unfinished.append((place + 1, weight, chosen))
+            unfinished.append((place + 1, weight + more, (*chosen, child)))
 
 
 def smallest(sets: Iterable[JobSet]) -> set[JobSet]:

@@ -65,6 +65,11 @@ class Replica:
     def is_running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last; 0 before the first."""
+        return self._process.pid if self._process is not None else 0
+
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
