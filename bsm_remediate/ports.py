@@ -233,10 +233,16 @@ class Standing:
     closed: Mapping[PolicyId, datetime] = field(default_factory=dict)
     maintenance: tuple[MaintenanceWindow, ...] = ()
     policy_active_since: Mapping[PolicyId, datetime] = field(default_factory=dict)
+    quarantined: tuple[RunId, ...] = ()
+    """Runs that have left their component in a state which nobody knows, until a person releases it; however long that
+    takes, they are among the runs that guards look at.
+    """
     cancelling: tuple[RunId, ...] = ()
     """Runs that a person has asked to stop, for whichever replica carries each out."""
     max_mode: Mode = Mode.AUTO
     """How far the latest engine on this database lets policies go (`serve --max-mode`)."""
+    reloads: int = 0
+    """How often the bundle was reloaded: each engine reads its own copy when it sees that."""
     served: int = 0
     """How many controls have been answered: by it each engine says up to where it has seen them."""
 

@@ -25,6 +25,7 @@ from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Weights
 from bsm_remediate.domain.rebalancing_course import Course, courses_after
+from bsm_remediate.domain.quarantine import leaves_unknown
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
@@ -150,6 +151,8 @@ class Engine:
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
         """The latest; replaced as a whole, so readers of other threads see one moment."""
+        self._reloads: int | None = None
+        """How often the bundle had been reloaded at the latest tick."""
         self.refused_bundle = ""
         """Why the last reload was refused; empty when it was taken."""
 
@@ -275,6 +278,7 @@ class Engine:
         if leads:
             self._serve_people()
         standing = self._store.standing()
+        self._follow_reloads(standing.reloads)
         for run in standing.cancelling:
             self._under_way.cancel(run)
         self._gate.has_seen(standing)
@@ -296,11 +300,19 @@ class Engine:
         for replica in dead:
             self._lease.bury(replica)
         runs = evaluation.situation.runs
+        self._note_quarantines(runs)
         escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
         if self._monitoring.is_complete:
             self._act(evaluation)
+
+    def _note_quarantines(self, runs: Sequence[Run]) -> None:
+        """Which runs are to be known until a person releases what they left, however long ago they were."""
+        standing = self._store.standing()
+        quarantined = tuple(run.id for run in runs if leaves_unknown(run, standing.released))
+        if set(quarantined) != set(standing.quarantined):
+            self._store.stand(replace(standing, quarantined=quarantined))
 
     def _read_all(self) -> None:
         """What the store says, mended by what the sources list."""
@@ -389,12 +401,25 @@ class Engine:
             store=self._store,
             bundle=self.bundle,
             picture=self._picture,
-            reload=self._reload,
+            reload=self._reload_as_leader,
             dry_run=self._dry_runs.ask,
             now=self._clock.now(),
         )
         if served:
             self._picture.refresh(self._clock.now())
+
+    def _reload_as_leader(self) -> str:
+        refusal = self._reload()
+        if not refusal and self._reloads is not None:
+            self._reloads += 1
+        return refusal
+
+    def _follow_reloads(self, reloads: int) -> None:
+        """Read the bundle anew when the engine that leads was asked to: this one may lead next."""
+        if self._reloads is not None and self._reloads < reloads:
+            refusal = self._reload()
+            _log.info("bundle.reloaded") if not refusal else _log.error("bundle.refused: %s", refusal)
+        self._reloads = reloads
 
     def _reload(self) -> str:
         found = self._reload_bundle()

@@ -19,6 +19,9 @@ def with_history(situation: Situation, store: Store, lessons: Lessons | None = N
     """
     standing = store.standing()
     runs = tuple(store.runs(since=situation.at - LOOK_BACK))
+    known = {run.id for run in runs}
+    older = [store.run(one) for one in standing.quarantined if one not in known]
+    runs = (*(run for run in older if run is not None), *runs)
     return replace(
         situation,
         runs=runs,

@@ -141,9 +141,10 @@ def _resolve(desk: Desk, wish: Control, standing: Standing) -> Answer:
 
 def _reload(desk: Desk, _wish: Control, standing: Standing) -> Answer:
     refusal = desk.reload()
-    return (
-        refused(standing, refusal) if refusal else Answer(done=True, text="the bundle is reloaded", standing=standing)
-    )
+    if refusal:
+        return refused(standing, refusal)
+    reloaded = replace(standing, reloads=standing.reloads + 1)
+    return Answer(done=True, text="the bundle is reloaded", standing=reloaded)
 
 
 VERBS: dict[str, Verb] = {

@@ -58,3 +58,19 @@ def test_what_could_not_be_undone_is_left_alone_by_every_policy_until_it_is_rele
     shop.asks("release", "cache")
     shop.tick()
     shop.wait_until(lambda: len(shop.executor.calls) > 2)
+
+
+def test_it_is_not_forgotten_however_long_nobody_comes(shop: Timeline) -> None:
+    shop.executor.script("worse.yml", FAILS)
+    shop.executor.script("undo.yml", FAILS)
+    shop.at("09:00:00").broken("cache").fires("CachePoisoned", instance="cache")
+    shop.wait_until(lambda: bool(shop.runs()) and shop.run_of("cache").state is RunState.ESCALATED)
+    shop.tick()
+    shop.clock.advance(5 * 24 * 3600)
+    shop.tick()
+    shop.restarts().forget().fires("CacheDown", instance="cache")
+    shop.expect(running=set(), held={"cache": "quarantined"})
+    shop.asks("release", "cache")
+    shop.tick()
+    assert shop.store.standing().quarantined == ()
+    shop.wait_until(lambda: len(shop.executor.calls) > 2)

@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from bsm_remediate.adapters.sql.backends import Backend, backend_of
 from bsm_remediate.errors import StoreUnavailable
 
-HEAD = "0005"
-"""The newest migration."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+"""The newest migration."""
 
 
 class Database:
