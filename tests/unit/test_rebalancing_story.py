@@ -59,8 +59,11 @@ def bundle_of(tmp_path: Path, text: str) -> Bundle:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Timeline:
-    """150 requests a second, too many of them on web-1."""
-    timeline = Timeline(bundle_of(tmp_path, SHOP), MemoryStore())
+    return pressed(Timeline(bundle_of(tmp_path, SHOP), MemoryStore()))
+
+
+def pressed(timeline: Timeline) -> Timeline:
+    """160 requests a second, too many of them on web-1."""
     timeline.balancer.traffic["web"] = 160.0
     timeline.balancer.weights = dict(SKEWED)
     timeline.executor.script("set_weights.yml", Scripted(duration_s=3))
@@ -103,6 +106,42 @@ def test_two_pressed_members_are_one_rebalancing(shop: Timeline) -> None:
     shop.expect(running={"web-1"}, held={"web-2": "already_running"})
     shop.at("09:00:30")
     assert len(shop.executor.calls) == 1
+
+
+def test_in_a_plan_too_a_pool_is_rebalanced_once(shop: Timeline) -> None:
+    shop.balancer.weights = {"web-1": 55, "web-2": 35, "web-3": 10}
+    shop.asks("hold", "balancer", reason="so that nothing runs")
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").fires("WebSlow", instance="web-2")
+    situation = replace(shop.tick().situation, holds=())
+    assert len(Evaluator(shop.engine.bundle).evaluate(situation).plan.steps) == 1
+
+
+def test_that_a_pressed_member_still_answers_is_no_reason_to_leave_it_pressed(tmp_path: Path) -> None:
+    checked = SHOP.replace(
+        "do: [{rebalance: web}]", "do: [{rebalance: web}]\n    verify: [{tcp: '{{ component.id }}:80'}]"
+    )
+    shop = pressed(Timeline(bundle_of(tmp_path, checked), MemoryStore()))
+    shop.asks("pause", reason="until it answers")
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1").asks("resume")
+    shop.at("09:00:10")
+    assert len(shop.executor.calls) == 1
+    assert shop.run_of("web-1").state is RunState.SUCCEEDED
+
+
+def test_new_weights_take_nothing_down(shop: Timeline) -> None:
+    """Everything hangs on the balancer, and yet its weights may be set."""
+    shop.at("09:00:00").fires("WebSlow", instance="lb-1")
+    shop.expect(running={"lb-1"})
+
+
+def test_setting_weights_counts_as_no_work_on_the_balancer(tmp_path: Path) -> None:
+    """With two of them, the other may be restarted meanwhile."""
+    pair = SHOP.replace("lb-1]}", "{any: [lb-1, lb-2]}]}").replace("web-1: {},", "lb-2: {}, web-1: {},", 1)
+    pair = pair.replace("match: {alertname: WebDown}", "match: {alertname: LbSlow}\n    sets: degraded")
+    shop = pressed(Timeline(bundle_of(tmp_path, pair), MemoryStore()))
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.at("09:00:10").fires("LbSlow", instance="lb-2")
+    shop.expect(running={"web-1", "lb-2"})
 
 
 def test_no_rebalancing_while_a_member_is_being_restored(shop: Timeline) -> None:
@@ -170,6 +209,14 @@ def test_normal_weights_return_when_the_pressure_has_been_gone_for_ten_minutes(s
     assert len(shop.executor.calls) == 2
 
 
+def test_a_late_alarm_does_not_make_the_way_back_a_relief(shop: Timeline) -> None:
+    relieved(shop)
+    shop.balancer.traffic["web"] = 120.0
+    shop.at("09:11:30").fires("WebSlow", instance="web-2")
+    shop.at("09:45:00")
+    assert len(shop.executor.calls) == 2
+
+
 def test_the_way_back_survives_a_restart(shop: Timeline) -> None:
     relieved(shop)
     shop.balancer.traffic["web"] = 120.0
@@ -197,11 +244,8 @@ def test_under_pressure_normal_weights_do_not_return(shop: Timeline) -> None:
 
 
 def test_in_shadow_it_only_says_what_it_would_do(tmp_path: Path) -> None:
-    shop = Timeline(
-        bundle_of(tmp_path, SHOP.replace("20/1h}\n    mode: auto", "20/1h}\n    mode: shadow")), MemoryStore()
-    )
-    shop.balancer.traffic["web"] = 160.0
-    shop.balancer.weights = dict(SKEWED)
+    shadow = SHOP.replace("20/1h}\n    mode: auto", "20/1h}\n    mode: shadow")
+    shop = pressed(Timeline(bundle_of(tmp_path, shadow), MemoryStore()))
     evaluation = shop.at("09:00:00").fires("WebSlow", instance="web-1").tick()
     (step,) = evaluation.plan.shadow
     assert step.rebalancing is not None
@@ -227,11 +271,8 @@ def steps_of(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_a_rebalancing_in_mode_approve_waits_for_a_person(tmp_path: Path) -> None:
-    shop = Timeline(
-        bundle_of(tmp_path, SHOP.replace("max_runs: 20/1h}\n    mode: auto", "}\n    mode: approve")), MemoryStore()
-    )
-    shop.balancer.traffic["web"] = 160.0
-    shop.balancer.weights = dict(SKEWED)
+    approve = SHOP.replace("20/1h}\n    mode: auto", "20/1h}\n    mode: approve")
+    shop = pressed(Timeline(bundle_of(tmp_path, approve), MemoryStore()))
     shop.at("09:00:00").fires("WebSlow", instance="web-1")
     run = shop.run_of("web-1")
     assert run.state is RunState.AWAITING_APPROVAL
