@@ -24,8 +24,8 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Weights
-from bsm_remediate.domain.rebalancing_course import Course, courses_after
 from bsm_remediate.domain.quarantine import leaves_unknown
+from bsm_remediate.domain.rebalancing_course import Course, courses_after
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order

@@ -64,6 +64,7 @@ class Attended(Standstill):
             bundle=self.bundle,
             picture=Picture(self.store),
             reload=lambda: "",
+            dry_run=lambda _run, _who: "",
             now=datetime.now(UTC),
         )
 
