@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bsm_remediate.adapters.sql.backends import Backend, backend_of
 from bsm_remediate.errors import StoreUnavailable
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
