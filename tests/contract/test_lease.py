@@ -64,3 +64,12 @@ def test_of_several_engines_each_is_waited_for(postgres_url: str) -> None:
         assert list(person.behind(3)) == [second.replica]
         second.saw(3)
         assert list(person.behind(3)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_database_of_this_version_can_be_opened_again(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/a.sqlite" if kind == "sqlite" else request.getfixturevalue("postgres_url")
+    open_store(url).close()
+    open_store(url).close()

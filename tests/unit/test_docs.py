@@ -69,6 +69,20 @@ def test_the_concepts_name_the_guards_in_the_order_in_which_they_speak() -> None
 _VERDICT_OF = {"held_by_person": "held_by", "needs_approval": "await_approval"}
 
 
+def test_every_guard_is_on_its_page_with_a_test_that_is_there() -> None:
+    page = (ROOT / "docs" / "guards.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if row.startswith("| ") and row.count("|") in {6, 7}]
+    spoken = ["".join(f"_{c.lower()}" if c.isupper() else c for c in type(guard).__name__)[1:] for guard in GUARDS]
+    for name in spoken:
+        assert any(_VERDICT_OF.get(name, name) in row for row in rows), name
+    written = "".join(one.read_text(encoding="utf-8") for one in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert len(named) > len(GUARDS)
+    assert [name for name in sorted(named) if f"def {name}(" not in written] == []
+    guards = [row for row in rows if not row.startswith(("| guard", "|---"))]
+    assert [row for row in guards if "`test_" not in row.split("|")[-2]] == []
+
+
 def test_every_command_of_the_contract_teaches_itself() -> None:
     for section in COMMANDS.values():
         for name, _, _ in section:
