@@ -76,6 +76,34 @@ PARTS = (
         " the guard process; it does not include the webhook, the store and the decision.",
     ),
     Part(
+        title="A critical run behind others",
+        script="critical_run.py",
+        options=("--rounds", "5"),
+        quick=("--rounds", "1"),
+        has_peer=True,
+        text="20 events at once, and right behind them the critical one: until its playbook's first task runs. Ours is"
+        " the server, with webhook, store, decision, plan, and checks before and after each run, two runs at a time;"
+        " ansible-rulebook runs up to 25 at a time (`--execution-strategy parallel`), first come first served.",
+    ),
+    Part(
+        title="Remediation workflows",
+        script="workflows.py",
+        options=("--rounds", "5"),
+        quick=("--rounds", "1", "--runs", "48"),
+        text="Runs a second where playbooks and checks take no time: what the durable engine itself costs. Each run is"
+        " a workflow of four steps and nine commits of ours (reserved, claimed, started, tasks, ended, verified), with"
+        " its events in the journal. `DBOS alone` are workflows of five empty steps in the same database. By the engine"
+        " everything is evaluated and planned anew before each start.",
+    ),
+    Part(
+        title="Take-over",
+        script="takeover.py",
+        options=("--rounds", "20"),
+        quick=("--rounds", "2"),
+        text="Three replicas on PostgreSQL, real playbooks; the replica that carries a run out gets SIGKILL in the"
+        " middle of it. A replica counts as dead 3.5 s after its last sign of life; after that another one goes on.",
+    ),
+    Part(
         title="Storm",
         script="storm.py",
         text="100,000 different alerts, all of them firing at once, as fast as the server takes them; each second one"
@@ -89,6 +117,14 @@ PARTS = (
         options=("--distinct", "10000"),
         quick=("--alerts", "20000", "--distinct", "2000"),
         text="The same with 10,000 different alerts, each of which comes ten times, changed each time.",
+    ),
+    Part(
+        title="A million alerts",
+        script="storm.py",
+        options=("--alerts", "1000000", "--distinct", "10000", "--flat"),
+        quick=("--alerts", "40000", "--distinct", "2000", "--flat"),
+        text="10,000 different alerts, each of which comes a hundred times, changed each time: the server's memory on"
+        " the way.",
     ),
     Part(
         title="Impact",
