@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
-from bsm_remediate.config.sources import AlertmanagerSource
+from bsm_remediate.config.sources import AlertmanagerSource, PrometheusSource, prometheus_meant
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.ansible.warm import WarmServers
+    from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
     from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
@@ -60,7 +61,31 @@ class Installation:
             inventory=self.read_inventory if self.has_inventory else None,
             playbooks=self.settings.playbooks if self.has_playbooks else None,
             scrutinise=scrutinise,
+            metric_sources=self.metric_sources,
         )
+
+    @property
+    def metric_sources(self) -> Mapping[str, str]:
+        """What can be asked for figures: its kind by its name."""
+        return {name: one.kind for name, one in self.settings.sources.items() if isinstance(one, PrometheusSource)}
+
+    def open_prometheus(self) -> Mapping[str, PrometheusApi]:
+        """Those that are configured, by name; none is asked yet. Raises `WrongUsage` for an unreadable secret."""
+        from bsm_remediate.adapters.metrics.http import Access, HttpReader
+        from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
+        from bsm_remediate.adapters.system_clock import SystemClock
+
+        found = {}
+        for name, one in self.settings.sources.items():
+            if isinstance(one, PrometheusSource):
+                access = Access(
+                    token=read_secret(one.token_file) if one.token_file is not None else "",
+                    username=one.username,
+                    password=read_secret(one.password_file) if one.password_file is not None else "",
+                    ca_file=one.ca_file,
+                )
+                found[name] = PrometheusApi(one.url, HttpReader(access, SystemClock()))
+        return found
 
     @property
     def has_inventory(self) -> bool:
@@ -118,6 +143,8 @@ class Installation:
 
         configured: dict[str, Callable[[bytes, datetime], Delivery]] = {}
         for name, one in self.settings.sources.items():
+            if isinstance(one, PrometheusSource):
+                continue
             reading = one.reading() if isinstance(one, GenericSource) else None
             if one.kind not in SOURCES:
                 known = ", ".join(sorted(SOURCES))
@@ -138,6 +165,8 @@ class Installation:
 
         terms = dict(TERMS)
         for name, one in self.settings.sources.items():
+            if isinstance(one, PrometheusSource):
+                continue
             terms[name] = TERMS.get(one.kind, USUAL)
             if one.secret_files:
                 secrets = [read_secret(file) for file in one.secret_files]
@@ -323,17 +352,28 @@ class Installation:
         return read_keys(file)
 
     def _prober(self, clock: Clock) -> Prober:
-        from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber
+        from bsm_remediate.adapters.ansible.host_probe import AnsibleProber
+        from bsm_remediate.adapters.metrics.promql_probe import PromqlProber
         from bsm_remediate.adapters.network_probe import NetworkProber
 
         network = NetworkProber(clock)
-        command = AnsibleCommandProber(
+        on_host = AnsibleProber(
             projects=self.ansible_projects(),
             playbooks=self.settings.playbooks,
             state=self.settings.state_dir,
             clock=clock,
+            secrets=[token.secret.reveal() for token in self.settings.tokens],
         )
-        return _ProberByKind({CheckKind.TCP: network, CheckKind.HTTP: network, CheckKind.COMMAND: command})
+        prometheus = self.open_prometheus()
+        return _ProberByKind(
+            {
+                CheckKind.TCP: network,
+                CheckKind.HTTP: network,
+                CheckKind.COMMAND: on_host,
+                CheckKind.PLAYBOOK: on_host,
+                CheckKind.PROMQL: PromqlProber(prometheus, usual=prometheus_meant(prometheus), clock=clock),
+            }
+        )
 
     def _reloaded(self) -> Evaluator | str:
         """The bundle as it is on disk now; or why it is refused."""

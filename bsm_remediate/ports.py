@@ -52,7 +52,10 @@ class Executor(Protocol):
 
 class Prober(Protocol):
     def look(self, check: Check, component: Component) -> Observation:
-        """Look once whether `check` (tcp, http, command) holds now; takes at most a few seconds; never raises."""
+        """Look once whether `check` (any but alert) holds now; never raises.
+
+        It takes at most some seconds; by Ansible more, at most a minute and a little.
+        """
 
 
 class AlertSource(Protocol):

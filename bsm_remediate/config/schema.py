@@ -29,14 +29,12 @@ from bsm_remediate.config.formula_schema import with_formulas
 LATER: dict[str, str] = {
     "metric": "metric policies",
     "rebalance": "rebalancing",
-    "promql": "checks by PromQL",
     "sources": "sources that are read",
 }
 """Keys of the design that come with later versions: a clear refusal instead of silence."""
-LATER_WITHIN: dict[tuple[str, str], str] = {
-    ("verify", "playbook"): "checks by playbook",
-}
+LATER_WITHIN: dict[tuple[str, str], str] = {}
 """The same for keys that mean this only within that key."""
+_CHECKS = ("tcp", "http", "command", "promql", "playbook", "alert")
 
 
 class _Section(BaseModel):
@@ -183,13 +181,18 @@ class AlternativeSection(_Section):
 
 
 class CheckSection(_Section):
-    """One condition of `verify`; exactly one of tcp, http, command, alert."""
+    """One condition of `verify`; exactly one of tcp, http, command, promql, playbook, alert."""
 
     tcp: Text | None = Field(default=None, description="host:port that must accept a connection.")
     http: Text | None = Field(default=None, description="Address that must answer.")
     status: int = Field(default=200, ge=100, le=599, description="Status that http must answer.")
     body: Text | None = Field(default=None, description="Regular expression that the answer must contain.")
     command: Text | None = Field(default=None, description="Command on the component's host that must exit with 0.")
+    promql: Text | None = Field(
+        default=None, description="Expression that must return a sample which isn't 0; facts stand in quotes in it."
+    )
+    source: Text | None = Field(default=None, description="Which Prometheus promql asks, where there are several.")
+    playbook: Text | None = Field(default=None, description="Playbook that must succeed on the component's host.")
     alert: Literal["off"] | None = Field(default=None, description="`off`: the policy's alerts must have ended.")
     within: SomeTime | None = Field(default=None, description="Must hold by then (default 60s).")
     hold: Duration | None = Field(default=None, description="And then for so long (default 0s).")
@@ -197,13 +200,13 @@ class CheckSection(_Section):
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> CheckSection:
-        kinds = [kind for kind in ("tcp", "http", "command", "alert") if getattr(self, kind) is not None]
+        kinds = [kind for kind in _CHECKS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            raise ValueError(
-                f"a check needs exactly one of tcp, http, command, alert; here: {', '.join(kinds) or 'none'}"
-            )
+            raise ValueError(f"a check needs exactly one of {', '.join(_CHECKS)}; here: {', '.join(kinds) or 'none'}")
         if self.http is None and self.model_fields_set & {"status", "body"}:
             raise ValueError("status and body are of http checks only")
+        if self.promql is None and self.source is not None:
+            raise ValueError("source is of promql checks only")
         return self
 
 

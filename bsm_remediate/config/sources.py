@@ -1,8 +1,10 @@
-"""`[sources.NAME]` of `bsm-remediate.toml`: where alerts come from, beside what their webhooks say by themselves."""
+"""`[sources.NAME]` of `bsm-remediate.toml`: where alerts come from, beside what their webhooks say by themselves, and
+who is asked for figures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,10 +14,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.domain.duration import parse_duration
 
+PROMETHEUS = "prometheus"
+"""The kind, and the name where there is only one."""
+
 
 def _address(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise ValueError(f"'{text[:80]}' is no address like http://alertmanager:9093")
+        raise ValueError(f"'{text[:80]}' is no address like http://monitoring:9090")
     return text
 
 
@@ -58,6 +63,41 @@ class AlertmanagerSource(BaseModel):
         return self
 
 
+class PrometheusSource(BaseModel):
+    """A Prometheus, or what answers its queries as it would; it sends nothing by itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["prometheus"] = "prometheus"
+    url: Annotated[list[Address], BeforeValidator(_some), Field(min_length=1)]
+    """One, or several that know the same: the first that answers is believed."""
+    token_file: Path | None = None
+    """Of a bearer token."""
+    username: str = ""
+    password_file: Path | None = None
+    """Of basic authentication."""
+    ca_file: Path | None = None
+    """Certificates that its own is checked against, instead of the usual authorities."""
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> PrometheusSource:
+        if bool(self.username) != (self.password_file is not None):
+            raise ValueError("`username` and `password_file` go together")
+        if self.username and self.token_file is not None:
+            raise ValueError("has two credentials: `token_file`, and `username` with `password_file`")
+        return self
+
+    @property
+    def secret_files(self) -> Sequence[Path]:
+        """It signs nothing."""
+        return ()
+
+
+def prometheus_meant(names: Collection[str]) -> str | None:
+    """Which of them is asked where nobody says: the only one, or the one that is called so; None: who knows."""
+    return next(iter(names)) if len(names) == 1 else PROMETHEUS if PROMETHEUS in names else None
+
+
 class VendorSource(BaseModel):
     """A sender whose webhooks are understood as they are."""
 
@@ -67,7 +107,7 @@ class VendorSource(BaseModel):
     secret_files: SecretFiles = Field(default_factory=list)
 
 
-_SHAPES = frozenset({"alertmanager", "generic"})
+_SHAPES = frozenset({"alertmanager", "generic", PROMETHEUS})
 
 
 def _shape(section: Any) -> str:
@@ -78,6 +118,7 @@ def _shape(section: Any) -> str:
 SourceSection = Annotated[
     Annotated[AlertmanagerSource, Tag("alertmanager")]
     | Annotated[GenericSource, Tag("generic")]
+    | Annotated[PrometheusSource, Tag(PROMETHEUS)]
     | Annotated[VendorSource, Tag("vendor")],
     Discriminator(_shape),
 ]

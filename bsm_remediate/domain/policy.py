@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -73,6 +73,8 @@ class CheckKind(StrEnum):
     TCP = "tcp"
     HTTP = "http"
     COMMAND = "command"
+    PROMQL = "promql"
+    PLAYBOOK = "playbook"
     ALERT = "alert"
 
 
@@ -82,10 +84,14 @@ class Check:
 
     kind: CheckKind
     target: Template | None
-    """`host:port` of tcp, the address of http, the command line of command; None for `alert: off`."""
+    """`host:port` of tcp, the address of http, the command line of command, the expression of promql, the file of
+    playbook; None for `alert: off`.
+    """
     status: int = 200
     body: Matcher | None = None
     """For http: a matcher of operator `=~` on the body (label "body"), searched, not anchored."""
+    source: str | None = None
+    """For promql: which Prometheus is asked; None: the only one."""
     within: timedelta = timedelta(seconds=60)
     hold: timedelta = timedelta(0)
     every: timedelta = timedelta(seconds=1)
@@ -180,3 +186,13 @@ class Policy:
     @property
     def has_second_opinion(self) -> bool:
         return self.unchecked or any(check.is_independent for check in self.verify)
+
+    def playbooks(self) -> Iterator[str]:
+        """The playbooks that it may run: those of rollbacks and checks too."""
+        for one in self.do:
+            yield one.playbook
+            if one.rollback is not None:
+                yield one.rollback.playbook
+        for check in self.verify:
+            if check.kind is CheckKind.PLAYBOOK and check.target is not None:
+                yield check.target.source

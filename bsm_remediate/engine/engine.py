@@ -116,7 +116,9 @@ class Engine:
             order=self._order,
             only=options.only,
         )
-        self._unresolved = Unresolved(store, remediation, clock, firing=self._picture.firing)
+        self._unresolved = Unresolved(
+            store, remediation, clock, firing=self._picture.firing, spawn=spawn, arrived=self.wake
+        )
         self._is_leading = False
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._shadow = ShadowJournal(store)
