@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +14,15 @@ from typing import TYPE_CHECKING
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
-from bsm_remediate.config.sources import AlertmanagerSource, PrometheusSource, prometheus_meant
+from bsm_remediate.config.sources import (
+    PROMETHEUS,
+    AlertmanagerSource,
+    CommandSource,
+    MetricSourceSection,
+    PrometheusSource,
+    ScrapeSource,
+    prometheus_meant,
+)
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
@@ -32,13 +41,14 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.ansible.warm import WarmServers
+    from bsm_remediate.adapters.metrics.http import HttpReader
     from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
     from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine, EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store, Workflows
+    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Prober, Store, Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +77,33 @@ class Installation:
     @property
     def metric_sources(self) -> Mapping[str, str]:
         """What can be asked for figures: its kind by its name."""
-        return {name: one.kind for name, one in self.settings.sources.items() if isinstance(one, PrometheusSource)}
+        return {name: one.kind for name, one in self.settings.sources.items() if isinstance(one, MetricSourceSection)}
 
     def open_prometheus(self) -> Mapping[str, PrometheusApi]:
         """Those that are configured, by name; none is asked yet. Raises `WrongUsage` for an unreadable secret."""
-        from bsm_remediate.adapters.metrics.http import Access, HttpReader
         from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
+
+        sources = self.settings.sources.items()
+        return {
+            name: PrometheusApi(one.url, _reader(one)) for name, one in sources if isinstance(one, PrometheusSource)
+        }
+
+    def open_metric_sources(self) -> Mapping[str, MetricSource]:
+        """Everybody who can be asked for figures, by name. Raises `WrongUsage` for an unreadable secret."""
+        from bsm_remediate.adapters.metrics.command import CommandFigures
+        from bsm_remediate.adapters.metrics.scrape import ScrapedPages
         from bsm_remediate.adapters.system_clock import SystemClock
 
-        found = {}
+        found: dict[str, MetricSource] = dict(self.open_prometheus())
         for name, one in self.settings.sources.items():
-            if isinstance(one, PrometheusSource):
-                access = Access(
-                    token=read_secret(one.token_file) if one.token_file is not None else "",
-                    username=one.username,
-                    password=read_secret(one.password_file) if one.password_file is not None else "",
-                    ca_file=one.ca_file,
-                )
-                found[name] = PrometheusApi(one.url, HttpReader(access, SystemClock()))
+            if isinstance(one, ScrapeSource):
+                found[name] = ScrapedPages(one.url, _reader(one), SystemClock(), every=one.every)
+            if isinstance(one, CommandSource):
+                found[name] = CommandFigures(one.command, SystemClock(), every=one.every, timeout=one.timeout)
         return found
+
+    def _of_kind(self, kind: str) -> Collection[str]:
+        return [name for name, one in self.metric_sources.items() if one == kind]
 
     @property
     def has_inventory(self) -> bool:
@@ -143,7 +161,7 @@ class Installation:
 
         configured: dict[str, Callable[[bytes, datetime], Delivery]] = {}
         for name, one in self.settings.sources.items():
-            if isinstance(one, PrometheusSource):
+            if isinstance(one, MetricSourceSection):
                 continue
             reading = one.reading() if isinstance(one, GenericSource) else None
             if one.kind not in SOURCES:
@@ -165,7 +183,7 @@ class Installation:
 
         terms = dict(TERMS)
         for name, one in self.settings.sources.items():
-            if isinstance(one, PrometheusSource):
+            if isinstance(one, MetricSourceSection):
                 continue
             terms[name] = TERMS.get(one.kind, USUAL)
             if one.secret_files:
@@ -305,6 +323,7 @@ class Installation:
         from bsm_remediate.adapters.pause_file import PauseFile
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.engine.engine import Engine
+        from bsm_remediate.engine.metering import Metering
         from bsm_remediate.engine.sealer import Sealer
 
         clock = SystemClock()
@@ -326,6 +345,12 @@ class Installation:
             workflows=workflows,
             lease=lease,
             sources=self.alert_sources(),
+            metrics=Metering(
+                self.open_metric_sources(),
+                usual=prometheus_meant(self._of_kind(PROMETHEUS)),
+                clock=clock,
+                seed=os.getpid(),
+            ),
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
             brake=PauseFile(self.settings.state_dir),
@@ -408,6 +433,19 @@ class Installation:
                 f"{self.settings.state_dir} cannot be made: {error.strerror}", hint="set BSM_STATE_DIR"
             ) from error
         return self.settings.state_dir
+
+
+def _reader(source: PrometheusSource | ScrapeSource) -> HttpReader:
+    from bsm_remediate.adapters.metrics.http import Access, HttpReader
+    from bsm_remediate.adapters.system_clock import SystemClock
+
+    access = Access(
+        token=read_secret(source.token_file) if source.token_file is not None else "",
+        username=source.username,
+        password=read_secret(source.password_file) if source.password_file is not None else "",
+        ca_file=source.ca_file,
+    )
+    return HttpReader(access, SystemClock())
 
 
 class _ProberByKind:

@@ -14,7 +14,7 @@ from bsm_remediate.config.patterns import make_matcher
 from bsm_remediate.config.promql import compile_promql
 from bsm_remediate.config.reader import Place
 from bsm_remediate.config.schema import CheckSection
-from bsm_remediate.config.sources import PROMETHEUS, prometheus_meant
+from bsm_remediate.config.sources import HOW_TO_CONFIGURE, PROMETHEUS, prometheus_meant
 from bsm_remediate.domain.matcher import MatchOperator
 from bsm_remediate.domain.policy import Check, CheckKind, Template
 from bsm_remediate.domain.work_order import Written
@@ -95,8 +95,7 @@ class CheckReader:
         there = sorted(name for name, kind in self.metric_sources.items() if kind == PROMETHEUS)
         if not there:
             message = "there is no Prometheus to ask: none is configured"
-            hint = 'write [sources.prometheus] with url = "http://prometheus:9090" into bsm-remediate.toml'
-            self.draft.add(place.error("no-prometheus", message, hint))
+            self.draft.add(place.error("no-prometheus", message, HOW_TO_CONFIGURE))
         elif section.source is not None:
             self.draft.known(place, section.source, there, "source")
         elif prometheus_meant(there) is None:

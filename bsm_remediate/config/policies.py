@@ -15,6 +15,7 @@ from bsm_remediate.config.expression import (
     compile_label_template,
 )
 from bsm_remediate.config.matching import read_matchers
+from bsm_remediate.config.metrics import MetricReader
 from bsm_remediate.config.reader import Place
 from bsm_remediate.config.schema import (
     AlternativeSection,
@@ -27,6 +28,8 @@ from bsm_remediate.domain.attempts import by_gain, worth_trying
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.matcher import Matcher, MatchOperator
+from bsm_remediate.domain.metric import POLICY_LABEL
 from bsm_remediate.domain.policy import (
     Alternative,
     Condition,
@@ -61,10 +64,12 @@ class PolicyReader:
     metric_sources: Mapping[str, str] | None = None
     """What can be asked for figures, and its kind; None: nobody has looked."""
     _checks: CheckReader = field(init=False)
+    _metrics: MetricReader = field(init=False)
     _known: Collection[str] | None = None
 
     def __post_init__(self) -> None:
         self._checks = CheckReader(draft=self.draft, playbooks=self.playbooks, metric_sources=self.metric_sources)
+        self._metrics = MetricReader(draft=self.draft, metric_sources=self.metric_sources)
 
     def read(self) -> dict[PolicyId, Policy]:
         policies = {}
@@ -78,7 +83,8 @@ class PolicyReader:
         return policies
 
     def _policy(self, name: str, section: PolicySection, entry: Entry) -> Policy | None:
-        match = read_matchers(self.draft, entry, section.match, "match")
+        match = self._match(name, section, entry)
+        metric = self._metrics.read(section.metric, entry) if section.metric is not None else None
         when = self._when(section, entry)
         mode = _mode(section.mode or self.defaults.mode)
         verify_from = section.verify if section.verify is not None else self.defaults.verify
@@ -86,14 +92,15 @@ class PolicyReader:
         component = self._component(section, entry)
         alternatives = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
         guard = self._guard(section.guard, entry)
-        if match is None:
+        if match is None or (metric is None) is not (section.metric is None):
             return None
         policy = Policy(
             id=PolicyId(name),
             description=section.description,
             match=match,
+            metric=metric,
             when=when,
-            sets=State(section.sets) if section.sets is not None else None,
+            sets=State(section.sets) if section.sets is not None else State.OK if metric is not None else None,
             evidence=Evidence(section.evidence),
             component=component,
             precedence=section.precedence,
@@ -114,6 +121,11 @@ class PolicyReader:
             hint = "add tcp, http, command, promql or playbook to `verify`, or say `unchecked: true`"
             self.draft.add(entry.place(of_key=True).warning("no-second-opinion", message, hint))
         return policy
+
+    def _match(self, name: str, section: PolicySection, entry: Entry) -> tuple[Matcher, ...] | None:
+        if section.match is not None:
+            return read_matchers(self.draft, entry, section.match, "match")
+        return (Matcher(label=POLICY_LABEL, operator=MatchOperator.EQUAL, value=name),)
 
     def _chosen(
         self, alternatives: Sequence[Alternative], section: PolicySection, entry: Entry

@@ -27,7 +27,6 @@ from bsm_remediate.config.fields import (
 from bsm_remediate.config.formula_schema import with_formulas
 
 LATER: dict[str, str] = {
-    "metric": "metric policies",
     "rebalance": "rebalancing",
     "sources": "sources that are read",
 }
@@ -225,11 +224,39 @@ class GuardSection(_Section):
     )
 
 
+class MetricSection(_Section):
+    """A figure, and the threshold beyond which each of its series is a signal; exactly one of above and below."""
+
+    query: Text = Field(description="What the source is asked: PromQL, or a selector where it is no Prometheus.")
+    source: Text | None = Field(default=None, description="Who is asked (default: the Prometheus).")
+    above: float | None = Field(default=None, description="On when the figure is greater.")
+    below: float | None = Field(default=None, description="On when it is less.")
+    clear: float | None = Field(default=None, description="Off again there (default: the threshold itself).")
+    hold: Duration | None = Field(default=None, alias="for", description="On only after so long (default 0s).")
+    forecast: SomeTime | None = Field(
+        default=None, description="Also on when the threshold is expected to be crossed within that time."
+    )
+    every: SomeTime | None = Field(default=None, description="Asked so often (default 30s).")
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> MetricSection:
+        if (self.above is None) is (self.below is None):
+            raise ValueError("a metric needs exactly one of above and below")
+        if self.clear is not None and self.above is not None and self.clear > self.above:
+            raise ValueError(f"clear: {self.clear:g} lies above {self.above:g}, where it is on")
+        if self.clear is not None and self.below is not None and self.clear < self.below:
+            raise ValueError(f"clear: {self.clear:g} lies below {self.below:g}, where it is on")
+        return self
+
+
 class PolicySection(_Section):
-    """What to do about a matching signal."""
+    """What to do about a matching signal; exactly one of match and metric."""
 
     description: Text = Field(default="", description="What it is for.")
-    match: dict[Text, Text] | list[Text] = Field(description="Labels that must be equal, or a list of matchers.")
+    match: dict[Text, Text] | list[Text] | None = Field(
+        default=None, description="Labels that must be equal, or a list of matchers."
+    )
+    metric: MetricSection | None = Field(default=None, description="Instead of alerts: a figure and its threshold.")
     when: Text | None = Field(default=None, description="Expression that must hold for it to act.")
     sets: StateName | None = Field(default=None, description="State that the signal gives (default from severity).")
     evidence: Literal["direct", "indirect"] = Field(
@@ -252,6 +279,12 @@ class PolicySection(_Section):
     )
     max_age: Duration | None = Field(default=None, description="Older signals wait for a person (default 1h).")
     resolve_within: Duration | None = Field(default=None, description="Time for its alert to end (default 10m).")
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> PolicySection:
+        if (self.match is None) is (self.metric is None):
+            raise ValueError("a policy needs exactly one of match and metric")
+        return self
 
 
 class DefaultsSection(_Section):

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -16,6 +16,7 @@ from bsm_remediate.domain.duration import parse_duration
 
 PROMETHEUS = "prometheus"
 """The kind, and the name where there is only one."""
+HOW_TO_CONFIGURE = 'write [sources.prometheus] with url = "http://prometheus:9090" into bsm-remediate.toml'
 
 
 def _address(text: str) -> str:
@@ -63,24 +64,22 @@ class AlertmanagerSource(BaseModel):
         return self
 
 
-class PrometheusSource(BaseModel):
-    """A Prometheus, or what answers its queries as it would; it sends nothing by itself."""
+class _Asked(BaseModel):
+    """Somebody who is asked for figures over HTTP; he sends nothing by himself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["prometheus"] = "prometheus"
     url: Annotated[list[Address], BeforeValidator(_some), Field(min_length=1)]
-    """One, or several that know the same: the first that answers is believed."""
     token_file: Path | None = None
     """Of a bearer token."""
     username: str = ""
     password_file: Path | None = None
     """Of basic authentication."""
     ca_file: Path | None = None
-    """Certificates that its own is checked against, instead of the usual authorities."""
+    """Certificates that the other side's own is checked against, instead of the usual authorities."""
 
     @model_validator(mode="after")
-    def _make_sense(self) -> PrometheusSource:
+    def _make_sense(self) -> Self:
         if bool(self.username) != (self.password_file is not None):
             raise ValueError("`username` and `password_file` go together")
         if self.username and self.token_file is not None:
@@ -91,6 +90,43 @@ class PrometheusSource(BaseModel):
     def secret_files(self) -> Sequence[Path]:
         """It signs nothing."""
         return ()
+
+
+class PrometheusSource(_Asked):
+    """A Prometheus, or what answers its queries as it would. Of several urls, which know the same, the first that
+    answers is believed.
+    """
+
+    kind: Literal["prometheus"] = "prometheus"
+
+
+class ScrapeSource(_Asked):
+    """`/metrics` pages that are read directly; each one's figures have its host and port as `instance`."""
+
+    kind: Literal["scrape"]
+    every: Duration = timedelta(seconds=15)
+    """A page that was read within that time isn't read again."""
+
+
+class CommandSource(BaseModel):
+    """A program on the engine's machine that prints figures."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["command"]
+    command: Annotated[list[str], Field(min_length=1)]
+    """Its words; there is no shell."""
+    timeout: Duration = timedelta(seconds=10)
+    every: Duration = timedelta(seconds=15)
+    """What it printed within that time is good enough."""
+
+    @property
+    def secret_files(self) -> Sequence[Path]:
+        """It signs nothing."""
+        return ()
+
+
+MetricSourceSection = PrometheusSource | ScrapeSource | CommandSource
 
 
 def prometheus_meant(names: Collection[str]) -> str | None:
@@ -107,7 +143,7 @@ class VendorSource(BaseModel):
     secret_files: SecretFiles = Field(default_factory=list)
 
 
-_SHAPES = frozenset({"alertmanager", "generic", PROMETHEUS})
+_SHAPES = frozenset({"alertmanager", "generic", PROMETHEUS, "scrape", "command"})
 
 
 def _shape(section: Any) -> str:
@@ -119,6 +155,8 @@ SourceSection = Annotated[
     Annotated[AlertmanagerSource, Tag("alertmanager")]
     | Annotated[GenericSource, Tag("generic")]
     | Annotated[PrometheusSource, Tag(PROMETHEUS)]
+    | Annotated[ScrapeSource, Tag("scrape")]
+    | Annotated[CommandSource, Tag("command")]
     | Annotated[VendorSource, Tag("vendor")],
     Discriminator(_shape),
 ]

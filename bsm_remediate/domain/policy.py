@@ -12,6 +12,7 @@ from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.matcher import Matcher
+from bsm_remediate.domain.metric import Metric
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.state import State
 
@@ -162,6 +163,8 @@ class Policy:
     id: PolicyId
     description: str = ""
     match: tuple[Matcher, ...]
+    """With `metric`, the alerts that are made of its series."""
+    metric: Metric | None = None
     when: Condition | None = None
     sets: State | None = None
     evidence: Evidence = Evidence.INDIRECT

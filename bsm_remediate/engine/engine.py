@@ -2,6 +2,7 @@
 
     alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► Dispatcher ─► Workflows ─► Remediation ─► Run
     sources' own lists ─► Monitoring ──┤
+    figures ─► Metering ───────────────┤
     people's controls ─► Standing ─────┘
 
 A tick that is late, doubled or lost changes nothing that the next one doesn't mend. Of several replicas each keeps the
@@ -30,6 +31,7 @@ from bsm_remediate.engine.approvals import escalate_unanswered
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.history import with_history
 from bsm_remediate.engine.lessons import Lessons
+from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
@@ -79,6 +81,7 @@ class Engine:
         lease: Lease,
         sealer: Sealer,
         sources: Sequence[AlertSource] = (),
+        metrics: Metering | None = None,
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         brake: Callable[[], Pause | None] = lambda: None,
         options: EngineOptions = EngineOptions(),
@@ -108,6 +111,8 @@ class Engine:
         )
         self._under_way = UnderWay(remediation, store, clock, ended=self.wake)
         self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
+        self._metering = metrics or Metering({}, usual=None, clock=clock)
+        self._spawn = spawn
         self._dispatcher = Dispatcher(
             store=store,
             clock=clock,
@@ -193,6 +198,11 @@ class Engine:
         """Why monitoring can't be relied on, as the latest tick saw it; empty when it can."""
         return self.evaluation.situation.doubt if self.evaluation is not None else ""
 
+    @property
+    def metric_trouble(self) -> str:
+        """Which figures can't be read, and why; empty when all can, or this engine doesn't lead."""
+        return self._metering.trouble
+
     def is_busy(self) -> bool:
         """Whether runs are under way, or are about to be taken up again."""
         known = self.evaluation.situation.runs if self.evaluation is not None else ()
@@ -247,7 +257,7 @@ class Engine:
     def tick(self) -> Evaluation:
         """Read, evaluate, act; returns what was found."""
         leads = self._lead()
-        self._read_all()
+        self._read_all(leads=leads)
         if leads:
             self._serve_people()
         for run in self._store.standing().cancelling:
@@ -273,16 +283,21 @@ class Engine:
         escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
-        if self._monitoring.is_complete:
+        if self._monitoring.is_complete and self._metering.is_complete:
             self._act(evaluation)
 
-    def _read_all(self) -> None:
-        """What the store says, mended by what the sources list."""
+    def _read_all(self, *, leads: bool) -> None:
+        """What the store says, mended by what the sources list and the figures say."""
         watchdog = self.bundle.settings.watchdog
         self._picture.watch(watchdog.alertname if watchdog is not None else "")
         beat = min(EVERY, watchdog.within / 4) if watchdog is not None else EVERY
         self._picture.refresh(self._clock.now(), last_seen_every=beat)
-        if self._monitoring.refresh(self._store, self._picture, touched_within=beat):
+        changed = self._monitoring.refresh(self._store, self._picture, touched_within=beat)
+        if self._metering.refresh(
+            self.bundle, self._store, self._picture, leads=leads, spawn=self._spawn, arrived=self.wake
+        ):
+            changed = True
+        if changed:
             self._picture.refresh(self._clock.now(), last_seen_every=timedelta(0))
 
     def _act(self, evaluation: Evaluation) -> None:

@@ -207,7 +207,7 @@ def test_a_range_is_read_with_what_is_no_number_in_it(peer: Peer) -> None:
     peer.says(
         "matrix", [{"metric": {"a": "b\0"}, "values": [[NINE.timestamp(), "NaN"], [NINE.timestamp() + 60, "-Inf"]]}]
     )
-    (series,) = _api(peer.url).range("x", start=NINE, end=NINE + timedelta(minutes=1), step=timedelta(seconds=60))
+    (series,) = _api(peer.url).history("x", start=NINE, end=NINE + timedelta(minutes=1), step=timedelta(seconds=60))
     assert series.labels == {"a": "b\ufffd"}
     assert [at for at, _ in series.points] == [NINE, NINE + timedelta(minutes=1)]
     assert math.isnan(series.points[0][1])

@@ -42,7 +42,7 @@ class Result:
 
 
 class PrometheusApi:
-    """One Prometheus, or several that know the same. Safe to use from many threads."""
+    """One Prometheus, or several that know the same. Implements `ports.MetricSource`."""
 
     def __init__(self, urls: Sequence[str], reader: HttpReader) -> None:
         self._urls = tuple(url.rstrip("/") for url in urls)
@@ -52,7 +52,14 @@ class PrometheusApi:
         """What `query` is now. Raises `SourceUnreachable`, of these `QueryRefused` where it can't mean anything."""
         return self._ask("/api/v1/query", {"query": query, "timeout": _QUERY_TIMEOUT})
 
-    def range(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> tuple[Series, ...]:
+    def samples(self, query: str) -> Sequence[Sample]:
+        """What `query` is now, where it is one value for each series. Raises as `instant`, and for other shapes."""
+        found = self.instant(query)
+        if found.shape not in {Shape.VECTOR, Shape.SCALAR}:
+            raise QueryRefused(f"`{query}` is a {found.shape}, not one value for each series")
+        return found.samples
+
+    def history(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> Sequence[Series]:
         """What `query` was from `start` to `end`. Raises as `instant`."""
         form = {
             "query": query,
