@@ -6,39 +6,20 @@ import platform
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import version
 
 from bsm_remediate.app import Installation
+from bsm_remediate.cli.examined import Examined, Health
+from bsm_remediate.cli.figures import examine_figures
 from bsm_remediate.config.origin import secret_files
 from bsm_remediate.config.settings import Options
-from bsm_remediate.config.sources import prometheus_meant
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Severity
-from bsm_remediate.domain.policy import CheckKind
-from bsm_remediate.errors import InvalidExpression, QueryRefused, RemediationError, SourceUnreachable
+from bsm_remediate.errors import RemediationError, SourceUnreachable
 
 _LITTLE_SPACE = 1024**3
 _MOST_SKEW_S = 5.0
 _SHOWN = 5
-
-
-class Health(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Examined:
-    """One finding."""
-
-    name: str
-    health: Health = Health.OK
-    detail: str
-    hint: str = ""
-    """What to do about it."""
 
 
 def examine(
@@ -52,7 +33,7 @@ def examine(
         *_secrets(installation, options),
         *_vaults(installation),
         *_sources(installation),
-        *_prometheus(installation, bundle),
+        *examine_figures(installation, bundle),
         *_database(installation),
     ]
     found += _journal(installation)
@@ -123,43 +104,6 @@ def _sources(installation: Installation) -> Iterator[Examined]:
             continue
         detail = f"{len(listing.alerts)} alerts fire there, {len(listing.suppressed)} of them silenced or inhibited"
         yield Examined(name=f"source {source.name}", detail=detail)
-
-
-def _prometheus(installation: Installation, bundle: Bundle | None) -> Iterator[Examined]:
-    """Whether each answers, and takes the bundle's queries."""
-    asked = installation.open_prometheus()
-    for name, api in asked.items():
-        try:
-            api.instant("vector(1)")
-        except SourceUnreachable as error:
-            hint = f"see [sources.{name}]; meanwhile no check that asks it holds"
-            yield Examined(name=f"source {name}", health=Health.FAILED, detail=str(error.args[0]), hint=hint)
-            continue
-        yield Examined(name=f"source {name}", detail="answers queries")
-        for policy, query in _queries_to(name, usual=prometheus_meant(asked), bundle=bundle):
-            try:
-                api.instant(query)
-            except QueryRefused as error:
-                detail = f"policy {policy}: {error.args[0]}"
-                yield Examined(name=f"source {name}", health=Health.FAILED, detail=detail, hint=f"see `{query}`")
-            except SourceUnreachable as error:
-                detail = f"policy {policy}: {error.args[0]}"
-                yield Examined(name=f"source {name}", health=Health.FAILED, detail=detail)
-                break
-
-
-def _queries_to(name: str, *, usual: str | None, bundle: Bundle | None) -> Iterator[tuple[str, str]]:
-    """What policies ask the Prometheus `name`, each with facts of one component filled in."""
-    if bundle is None or not bundle.service_map.components:
-        return
-    someone = next(iter(bundle.service_map.components.values()))
-    for policy in bundle.policies.values():
-        for check in policy.verify:
-            if check.kind is CheckKind.PROMQL and check.target is not None and (check.source or usual) == name:
-                try:
-                    yield policy.id, check.target(someone)
-                except InvalidExpression:
-                    continue  # it speaks of a label that only some components have
 
 
 def _database(installation: Installation) -> Iterator[Examined]:
