@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,7 +15,15 @@ from typing import TYPE_CHECKING
 from bsm_remediate.config.generic_source import GenericSource
 from bsm_remediate.config.loader import Loaded, load_bundle
 from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
-from bsm_remediate.config.sources import AlertmanagerSource
+from bsm_remediate.config.sources import (
+    PROMETHEUS,
+    AlertmanagerSource,
+    CommandSource,
+    MetricSourceSection,
+    PrometheusSource,
+    ScrapeSource,
+    prometheus_meant,
+)
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
@@ -34,12 +43,14 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.ansible.warm import WarmServers
+    from bsm_remediate.adapters.metrics.http import HttpReader
+    from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
     from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine, EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, Prober, Store, Workflows
+    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Prober, Store, Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +73,39 @@ class Installation:
             inventory=self.read_inventory if self.has_inventory else None,
             playbooks=self.settings.playbooks if self.has_playbooks else None,
             scrutinise=scrutinise,
+            metric_sources=self.metric_sources,
         )
+
+    @property
+    def metric_sources(self) -> Mapping[str, str]:
+        """What can be asked for figures: its kind by its name."""
+        return {name: one.kind for name, one in self.settings.sources.items() if isinstance(one, MetricSourceSection)}
+
+    def open_prometheus(self) -> Mapping[str, PrometheusApi]:
+        """Those that are configured, by name; none is asked yet. Raises `WrongUsage` for an unreadable secret."""
+        from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
+
+        sources = self.settings.sources.items()
+        return {
+            name: PrometheusApi(one.url, _reader(one)) for name, one in sources if isinstance(one, PrometheusSource)
+        }
+
+    def open_metric_sources(self) -> Mapping[str, MetricSource]:
+        """Everybody who can be asked for figures, by name. Raises `WrongUsage` for an unreadable secret."""
+        from bsm_remediate.adapters.metrics.command import CommandFigures
+        from bsm_remediate.adapters.metrics.scrape import ScrapedPages
+        from bsm_remediate.adapters.system_clock import SystemClock
+
+        found: dict[str, MetricSource] = dict(self.open_prometheus())
+        for name, one in self.settings.sources.items():
+            if isinstance(one, ScrapeSource):
+                found[name] = ScrapedPages(one.url, _reader(one), SystemClock(), every=one.every)
+            if isinstance(one, CommandSource):
+                found[name] = CommandFigures(one.command, SystemClock(), every=one.every, timeout=one.timeout)
+        return found
+
+    def _of_kind(self, kind: str) -> Collection[str]:
+        return [name for name, one in self.metric_sources.items() if one == kind]
 
     @property
     def has_inventory(self) -> bool:
@@ -120,6 +163,8 @@ class Installation:
 
         configured: dict[str, Callable[[bytes, datetime], Delivery]] = {}
         for name, one in self.settings.sources.items():
+            if isinstance(one, MetricSourceSection):
+                continue
             reading = one.reading() if isinstance(one, GenericSource) else None
             if one.kind not in SOURCES:
                 known = ", ".join(sorted(SOURCES))
@@ -140,6 +185,8 @@ class Installation:
 
         terms = dict(TERMS)
         for name, one in self.settings.sources.items():
+            if isinstance(one, MetricSourceSection):
+                continue
             terms[name] = TERMS.get(one.kind, USUAL)
             if one.secret_files:
                 secrets = [read_secret(file) for file in one.secret_files]
@@ -277,6 +324,7 @@ class Installation:
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.domain.rebalancing_program import prepare
         from bsm_remediate.engine.engine import Engine
+        from bsm_remediate.engine.metering import Metering
         from bsm_remediate.engine.sealer import Sealer
 
         clock = SystemClock()
@@ -293,6 +341,12 @@ class Installation:
             workflows=workflows,
             lease=lease,
             sources=self.alert_sources(),
+            metrics=Metering(
+                self.open_metric_sources(),
+                usual=prometheus_meant(self._of_kind(PROMETHEUS)),
+                clock=clock,
+                seed=os.getpid(),
+            ),
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
             brake=self.brake,
@@ -333,17 +387,28 @@ class Installation:
         return read_keys(file)
 
     def _prober(self, clock: Clock) -> Prober:
-        from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber
+        from bsm_remediate.adapters.ansible.host_probe import AnsibleProber
+        from bsm_remediate.adapters.metrics.promql_probe import PromqlProber
         from bsm_remediate.adapters.network_probe import NetworkProber
 
         network = NetworkProber(clock)
-        command = AnsibleCommandProber(
+        on_host = AnsibleProber(
             projects=self.ansible_projects(),
             playbooks=self.settings.playbooks,
             state=self.settings.state_dir,
             clock=clock,
+            secrets=[token.secret.reveal() for token in self.settings.tokens],
         )
-        return _ProberByKind({CheckKind.TCP: network, CheckKind.HTTP: network, CheckKind.COMMAND: command})
+        prometheus = self.open_prometheus()
+        return _ProberByKind(
+            {
+                CheckKind.TCP: network,
+                CheckKind.HTTP: network,
+                CheckKind.COMMAND: on_host,
+                CheckKind.PLAYBOOK: on_host,
+                CheckKind.PROMQL: PromqlProber(prometheus, usual=prometheus_meant(prometheus), clock=clock),
+            }
+        )
 
     def _reloaded(self) -> Evaluator | str:
         """The bundle as it is on disk now; or why it is refused."""
@@ -384,6 +449,19 @@ class Installation:
                 f"{self.settings.state_dir} cannot be made: {error.strerror}", hint="set BSM_STATE_DIR"
             ) from error
         return self.settings.state_dir
+
+
+def _reader(source: PrometheusSource | ScrapeSource) -> HttpReader:
+    from bsm_remediate.adapters.metrics.http import Access, HttpReader
+    from bsm_remediate.adapters.system_clock import SystemClock
+
+    access = Access(
+        token=read_secret(source.token_file) if source.token_file is not None else "",
+        username=source.username,
+        password=read_secret(source.password_file) if source.password_file is not None else "",
+        ca_file=source.ca_file,
+    )
+    return HttpReader(access, SystemClock())
 
 
 class _ProberByKind:

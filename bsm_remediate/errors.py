@@ -87,6 +87,12 @@ class SourceUnreachable(NotReachable):
     hint = "check its address under `[sources]`, and `bsm-remediate doctor`"
 
 
+class QueryRefused(SourceUnreachable):
+    """A source answers, and says that it can't make sense of what it was asked."""
+
+    hint = "try the query in the page of that Prometheus"
+
+
 class NoLiveEngine(NotReachable):
     """No engine is running on this database."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bsm_remediate.domain.access import IssuedToken, TokensByDigest
@@ -19,6 +19,7 @@ from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookR
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.sample import Sample, Series
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, MaintenanceWindow, Pause
@@ -53,7 +54,10 @@ class Executor(Protocol):
 
 class Prober(Protocol):
     def look(self, check: Check, component: Component) -> Observation:
-        """Look once whether `check` (tcp, http, command) holds now; takes at most a few seconds; never raises."""
+        """Look once whether `check` (any but alert) holds now; never raises.
+
+        It takes at most some seconds; by Ansible more, at most a minute and a little.
+        """
 
 
 class LoadMeter(Protocol):
@@ -74,6 +78,16 @@ class AlertSource(Protocol):
 
     def listing(self) -> Listing:
         """All of it, within a few seconds. Raises `SourceUnreachable`."""
+
+
+class MetricSource(Protocol):
+    """Somebody who can be asked for figures. Safe to use from many threads."""
+
+    def samples(self, query: str) -> Sequence[Sample]:
+        """What `query` is now, within some seconds. Raises `SourceUnreachable`."""
+
+    def history(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> Sequence[Series]:
+        """What it was, as far as the source remembers. Raises `SourceUnreachable`."""
 
 
 # --- the store, as several ports that one adapter serves -----------------------------------------------------------

@@ -6,11 +6,11 @@ import platform
 import shutil
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 
 from bsm_remediate.app import Installation
+from bsm_remediate.cli.examined import Examined, Health
+from bsm_remediate.cli.figures import examine_figures
 from bsm_remediate.config.origin import secret_files
 from bsm_remediate.config.settings import Options
 from bsm_remediate.domain.bundle import Bundle
@@ -20,23 +20,6 @@ from bsm_remediate.errors import RemediationError, SourceUnreachable
 _LITTLE_SPACE = 1024**3
 _MOST_SKEW_S = 5.0
 _SHOWN = 5
-
-
-class Health(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Examined:
-    """One finding."""
-
-    name: str
-    health: Health = Health.OK
-    detail: str
-    hint: str = ""
-    """What to do about it."""
 
 
 def examine(
@@ -50,6 +33,7 @@ def examine(
         *_secrets(installation, options),
         *_vaults(installation),
         *_sources(installation),
+        *examine_figures(installation, bundle),
         *_database(installation),
     ]
     found += _journal(installation)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bsm_remediate.cli.checkup import Examined, Health, examine
+from bsm_remediate.cli.checkup import examine
 from bsm_remediate.cli.context import Deployment, pass_deployment
+from bsm_remediate.cli.examined import Examined, Health
 from bsm_remediate.cli.output import emit, output_option
 from bsm_remediate.cli.tables import plain, simple_table
 

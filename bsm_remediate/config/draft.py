@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from bsm_remediate.config.fields import shown
 from bsm_remediate.config.reader import Document, Place
-from bsm_remediate.config.schema import LATER, LATER_WITHIN
+from bsm_remediate.config.schema import LATER
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.finding import Finding
 from bsm_remediate.errors import InvalidExpression
@@ -216,9 +216,7 @@ def _explain(error: ErrorDetails, path: _Path, entry: Entry, model: type[BaseMod
 
 
 def _comes_later(path: _Path) -> str | None:
-    key = str(path[-1])
-    within = (LATER_WITHIN.get((str(step), key)) for step in path[:-1])
-    return next((one for one in within if one is not None), LATER.get(key))
+    return LATER.get(str(path[-1]))
 
 
 def _plain(message: str) -> str:

@@ -207,8 +207,21 @@ def compile_condition(source: str) -> Expression:
 @cache
 def compile_component_template(source: str) -> ComponentTemplate:
     """The template over `component` that `source` means. Raises `InvalidExpression`."""
-    _check(source, _COMPONENT, shown=source)
-    return ComponentTemplate(source, _environment().from_string(source).render)
+    return filled(source, parsed_component_template(source))
+
+
+def parsed_component_template(source: str) -> nodes.Template:
+    """What `source` consists of, all of it allowed. Raises `InvalidExpression`."""
+    return _check(source, _COMPONENT, shown=source)
+
+
+def filled(
+    source: str, tree: nodes.Template, filters: Mapping[str, Callable[..., Any]] | None = None
+) -> ComponentTemplate:
+    """The template that `tree`, made of `source`, means; it may call `filters`, which no author can name."""
+    environment = _environment().overlay()
+    environment.filters = {**environment.filters, **(filters or {})}
+    return ComponentTemplate(source, environment.from_string(tree).render)
 
 
 @cache

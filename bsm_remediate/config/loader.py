@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -51,14 +51,17 @@ def load_bundle(
     inventory: Callable[[], Inventory] | None,
     playbooks: Path | None,
     scrutinise: bool,
+    metric_sources: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Read the bundle in `policies` (a folder or one file). Never raises for what is in the files.
 
     `inventory` is asked only when component sets or `scrutinise` need it. With `scrutinise` hosts must be in the
-    inventory and playbooks in `playbooks`, where these are given; without, the model alone is read.
+    inventory, playbooks in `playbooks`, and what is asked for figures in `metric_sources` (name → kind), where these
+    are given; without, the model alone is read.
     """
     with _collector_paused():
-        return _load(policies, inventory=inventory, playbooks=playbooks, scrutinise=scrutinise)
+        sources = metric_sources if scrutinise else None
+        return _load(policies, inventory=inventory, playbooks=playbooks, scrutinise=scrutinise, sources=sources)
 
 
 @contextmanager
@@ -77,7 +80,12 @@ def _collector_paused() -> Iterator[None]:
 
 
 def _load(
-    policies: Path, *, inventory: Callable[[], Inventory] | None, playbooks: Path | None, scrutinise: bool
+    policies: Path,
+    *,
+    inventory: Callable[[], Inventory] | None,
+    playbooks: Path | None,
+    scrutinise: bool,
+    sources: Mapping[str, str] | None,
 ) -> Loaded:
     draft = Draft()
     if not policies.exists():
@@ -100,6 +108,7 @@ def _load(
         inventory=inventory,
         playbooks=playbooks,
         scrutinise=scrutinise,
+        sources=sources,
     )
 
 
@@ -120,8 +129,7 @@ def _with_playbooks(digest: Digest, policies: Iterable[Policy], playbooks: Path 
     """`digest` over the playbooks that the bundle names too: a plan doesn't outlive a change of what it would run."""
     if playbooks is None:
         return digest
-    alternatives = [one for policy in policies for one in policy.do]
-    names = {one.playbook for one in (*alternatives, *(one.rollback for one in alternatives)) if one is not None}
+    names = {name for policy in policies for name in policy.playbooks()}
     whole = sha256(digest.encode())
     for name in sorted(names):
         whole.update(f"\0{name}\0{_contents(playbooks / name)}".encode())
@@ -191,6 +199,7 @@ def _built(
     inventory: Callable[[], Inventory] | None,
     playbooks: Path | None,
     scrutinise: bool,
+    sources: Mapping[str, str] | None,
 ) -> Loaded:
     settings = _section(draft, "settings", SettingsSection)
     defaults = _section(draft, "defaults", DefaultsSection)
@@ -214,6 +223,7 @@ def _built(
         playbooks=playbooks if scrutinise else None,
         person=settings.person,
         inventory=map_reader.inventory_read,
+        metric_sources=sources,
     )
     bundle_policies = reader.read()
     currency = _currency(draft, settings)

@@ -74,7 +74,8 @@ def secret_files(options: Options, environment: Mapping[str, str] = os.environ) 
         named += [path for path in (Path(one.rpartition("@")[2]) for one in section.vault_ids) if path.is_file()]
     named += [file.journal.key_file] if file.journal.key_file is not None else []
     for source in file.sources.values():
-        named += [path for name, path in source if name.endswith("_file") and isinstance(path, Path)]
+        written = {name: path for name, path in source if name.endswith("_file") and name != "ca_file"}
+        named += [path for path in written.values() if isinstance(path, Path)]
         named += source.secret_files
     return named
 

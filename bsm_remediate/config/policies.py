@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from bsm_remediate.config.checks import CheckReader
 from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.expression import (
-    compile_component_template,
     compile_condition,
     compile_label_template,
 )
 from bsm_remediate.config.matching import read_matchers
-from bsm_remediate.config.patterns import make_matcher
+from bsm_remediate.config.metrics import MetricReader
 from bsm_remediate.config.pools import Written
 from bsm_remediate.config.reader import Place
 from bsm_remediate.config.schema import (
     AlternativeSection,
-    CheckSection,
     DefaultsSection,
     GuardSection,
     PolicySection,
@@ -30,11 +29,10 @@ from bsm_remediate.domain.attempts import by_gain, worth_trying
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.inventory import Inventory
-from bsm_remediate.domain.matcher import MatchOperator
+from bsm_remediate.domain.matcher import Matcher, MatchOperator
+from bsm_remediate.domain.metric import POLICY_LABEL
 from bsm_remediate.domain.policy import (
     Alternative,
-    Check,
-    CheckKind,
     Condition,
     Evidence,
     GuardLimits,
@@ -47,7 +45,6 @@ from bsm_remediate.domain.policy import (
 from bsm_remediate.domain.service_map import ServiceMap
 from bsm_remediate.domain.state import State
 
-_HOST_AND_PORT = re.compile(r"\S.*:(\d{1,5}|\{\{.*\}\})")
 _EXPECTED = timedelta(seconds=60)
 _SETTING = timedelta(seconds=10)
 """Setting weights restarts nothing."""
@@ -68,7 +65,15 @@ class PolicyReader:
     person: timedelta | None
     """What handing over to a person costs, if that is said."""
     inventory: Inventory | None
+    metric_sources: Mapping[str, str] | None = None
+    """What can be asked for figures, and its kind; None: nobody has looked."""
+    _checks: CheckReader = field(init=False)
+    _metrics: MetricReader = field(init=False)
     _known: Collection[str] | None = None
+
+    def __post_init__(self) -> None:
+        self._checks = CheckReader(draft=self.draft, playbooks=self.playbooks, metric_sources=self.metric_sources)
+        self._metrics = MetricReader(draft=self.draft, metric_sources=self.metric_sources)
 
     def read(self) -> dict[PolicyId, Policy]:
         policies = {}
@@ -82,23 +87,25 @@ class PolicyReader:
         return policies
 
     def _policy(self, name: str, section: PolicySection, entry: Entry) -> Policy | None:
-        match = read_matchers(self.draft, entry, section.match, "match")
+        match = self._match(name, section, entry)
+        metric = self._metrics.read(section.metric, entry) if section.metric is not None else None
         when = self._when(section, entry)
         mode = _mode(section.mode or self.defaults.mode)
         verify_from = section.verify if section.verify is not None else self.defaults.verify
-        checks = self._checks(verify_from or [], entry, written=section.verify is not None)
+        checks = self._checks.read(verify_from or [], self._where(entry, written=section.verify is not None))
         component = self._component(section, entry)
         found = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
         alternatives = [one for one in found if one is not None]
         guard = self._guard(section.guard, entry)
-        if match is None:
+        if match is None or (metric is None) is not (section.metric is None):
             return None
         policy = Policy(
             id=PolicyId(name),
             description=section.description,
             match=match,
+            metric=metric,
             when=when,
-            sets=State(section.sets) if section.sets is not None else None,
+            sets=State(section.sets) if section.sets is not None else State.OK if metric is not None else None,
             evidence=Evidence(section.evidence),
             component=component,
             precedence=section.precedence,
@@ -116,9 +123,14 @@ class PolicyReader:
         )
         if policy.do and policy.mode is Mode.AUTO and not policy.has_second_opinion:
             message = "mode auto without a check of its own: its runs wait for approval"
-            hint = "add tcp, http or command to `verify`, or say `unchecked: true`"
+            hint = "add tcp, http, command, promql or playbook to `verify`, or say `unchecked: true`"
             self.draft.add(entry.place(of_key=True).warning("no-second-opinion", message, hint))
         return policy
+
+    def _match(self, name: str, section: PolicySection, entry: Entry) -> tuple[Matcher, ...] | None:
+        if section.match is not None:
+            return read_matchers(self.draft, entry, section.match, "match")
+        return (Matcher(label=POLICY_LABEL, operator=MatchOperator.EQUAL, value=name),)
 
     def _chosen(
         self, alternatives: Sequence[Alternative], section: PolicySection, entry: Entry
@@ -173,7 +185,7 @@ class PolicyReader:
         if section.playbook is None:
             self.draft.add(entry.place(*path).error("missing-key", "'playbook' is missing", "or say `rebalance: POOL`"))
             return None
-        self._check_playbook(section.playbook, entry, (*path, "playbook"))
+        self._checks.know_playbook(section.playbook, entry.place(*path, "playbook"))
         for place, host in enumerate(section.hosts):
             if host != "self" and self.inventory is not None and host not in self.inventory:
                 hint = self.draft.nearest(host, self.inventory.addresses)
@@ -184,7 +196,7 @@ class PolicyReader:
                 self.draft.add(entry.place(*path, "hosts", place).error("host-is-group", message, "name its hosts"))
         rollback = None
         if section.rollback is not None:
-            self._check_playbook(section.rollback.playbook, entry, (*path, "rollback", "playbook"))
+            self._checks.know_playbook(section.rollback.playbook, entry.place(*path, "rollback", "playbook"))
             rollback = Alternative(
                 playbook=section.rollback.playbook,
                 vars=read_vars(self.draft, section.rollback.vars, entry, (*path, "rollback", "vars")),
@@ -219,7 +231,7 @@ class PolicyReader:
             self.draft.add(place.error("missing-key", f"pool '{pool}' doesn't say how its weights are set: `apply`"))
             return None
         apply = known.section.apply
-        self._check_playbook(apply.playbook, known.entry, ("apply", "playbook"))
+        self._checks.know_playbook(apply.playbook, known.entry.place("apply", "playbook"))
         variables = read_vars(self.draft, apply.vars, known.entry, ("apply", "vars"))
         if known.pool is None or known.pool.apply is None:
             return None  # what is wrong has been said where the pool is
@@ -248,57 +260,9 @@ class PolicyReader:
             ):
                 yield NodeId(name)
 
-    def _check_playbook(self, name: str, entry: Entry, path: tuple[str | int, ...]) -> None:
-        place = entry.place(*path)
-        written = Path(name)
-        if written.is_absolute() or {"..", ""} & {*written.parts, name} or name.startswith("-") or "\0" in name:
-            self.draft.add(place.error("bad-playbook", f"{name!r} must be a file inside the playbooks folder"))
-        elif self.playbooks is not None and not _is_file_in(self.playbooks, written):
-            there = [one.name for one in self.playbooks.glob("*.yml")] if self.playbooks.is_dir() else []
-            message = f"there is no playbook '{name}' in {self.playbooks}"
-            self.draft.add(place.error("missing-playbook", message, self.draft.nearest(name, there)))
-
-    def _checks(self, sections: Sequence[CheckSection], entry: Entry, *, written: bool) -> tuple[Check, ...]:
-        where = self._where(entry, written=written)
-        found = [self._check(section, where, ("verify", number)) for number, section in enumerate(sections)]
-        return tuple(one for one in found if one is not None)
-
     def _where(self, entry: Entry, *, written: bool) -> Entry:
         """The policy's entry, or that of the defaults where the policy says nothing."""
         return entry if written else self.draft.single.get("defaults", entry)
-
-    def _check(self, section: CheckSection, entry: Entry, path: tuple[str | int, ...]) -> Check | None:
-        kind = next(kind for kind in CheckKind if getattr(section, kind) is not None)
-        target = None
-        if kind is not CheckKind.ALERT:
-            source = str(getattr(section, kind))
-            self._complain_of_target(kind, source, entry.place(*path, kind.value))
-            target = self.draft.compiled(entry.place(*path, kind.value), lambda: compile_component_template(source))
-            if target is None:
-                return None
-        body = None
-        if section.body is not None:
-            expression = section.body
-            body = self.draft.attempt(
-                entry.place(*path, "body"), "bad-matcher", lambda: make_matcher("body", MatchOperator.REGEX, expression)
-            )
-        return Check(
-            kind=kind,
-            target=target,
-            status=section.status,
-            body=body,
-            within=section.within if section.within is not None else timedelta(seconds=60),
-            hold=section.hold if section.hold is not None else timedelta(0),
-            every=section.every if section.every is not None else timedelta(seconds=1),
-        )
-
-    def _complain_of_target(self, kind: CheckKind, source: str, place: Place) -> None:
-        if kind is CheckKind.TCP and not _HOST_AND_PORT.fullmatch(source):
-            self.draft.add(place.error("bad-check", f"'{source}' is no host:port"))
-        if kind is CheckKind.HTTP and not source.startswith(("http://", "https://", "{{")):
-            self.draft.add(place.error("bad-check", f"'{source}' is no address like http://db-1:8080/healthz"))
-        if kind is CheckKind.COMMAND and not source.strip():
-            self.draft.add(place.error("bad-check", "a command of nothing"))
 
     def _guard(self, section: GuardSection | None, entry: Entry) -> GuardLimits:
         own, usual, basis = section or GuardSection(), self.defaults.guard or GuardSection(), GuardLimits()
@@ -347,13 +311,6 @@ class PolicyReader:
                 message = f"'{policy.id}' and '{other.id}' match the same with the same precedence"
                 hint = f"give one a higher precedence; the other is at {other.place}"
                 self.draft.add(entry.place(of_key=True).error("tie", message, hint))
-
-
-def _is_file_in(folder: Path, name: Path) -> bool:
-    try:
-        return (folder / name).is_file() and (folder / name).resolve().is_relative_to(folder.resolve())
-    except OSError:  # a name of more than 255 bytes, a folder that may not be read
-        return False
 
 
 def _mode(name: str | None) -> Mode:

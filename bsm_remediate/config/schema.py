@@ -27,15 +27,10 @@ from bsm_remediate.config.fields import (
 from bsm_remediate.config.formula_schema import with_formulas
 
 LATER: dict[str, str] = {
-    "metric": "metric policies",
-    "promql": "checks by PromQL",
     "sources": "sources that are read",
 }
 """Keys of the design that come with later versions: a clear refusal instead of silence."""
-LATER_WITHIN: dict[tuple[str, str], str] = {
-    ("verify", "playbook"): "checks by playbook",
-}
-"""The same for keys that mean this only within that key."""
+_CHECKS = ("tcp", "http", "command", "promql", "playbook", "alert")
 
 
 class _Section(BaseModel):
@@ -215,13 +210,18 @@ class AlternativeSection(_Section):
 
 
 class CheckSection(_Section):
-    """One condition of `verify`; exactly one of tcp, http, command, alert."""
+    """One condition of `verify`; exactly one of tcp, http, command, promql, playbook, alert."""
 
     tcp: Text | None = Field(default=None, description="host:port that must accept a connection.")
     http: Text | None = Field(default=None, description="Address that must answer.")
     status: int = Field(default=200, ge=100, le=599, description="Status that http must answer.")
     body: Text | None = Field(default=None, description="Regular expression that the answer must contain.")
     command: Text | None = Field(default=None, description="Command on the component's host that must exit with 0.")
+    promql: Text | None = Field(
+        default=None, description="Expression that must return a sample which isn't 0; facts stand in quotes in it."
+    )
+    source: Text | None = Field(default=None, description="Which Prometheus promql asks, where there are several.")
+    playbook: Text | None = Field(default=None, description="Playbook that must succeed on the component's host.")
     alert: Literal["off"] | None = Field(default=None, description="`off`: the policy's alerts must have ended.")
     within: SomeTime | None = Field(default=None, description="Must hold by then (default 60s).")
     hold: Duration | None = Field(default=None, description="And then for so long (default 0s).")
@@ -229,13 +229,13 @@ class CheckSection(_Section):
 
     @model_validator(mode="after")
     def _exactly_one_kind(self) -> CheckSection:
-        kinds = [kind for kind in ("tcp", "http", "command", "alert") if getattr(self, kind) is not None]
+        kinds = [kind for kind in _CHECKS if getattr(self, kind) is not None]
         if len(kinds) != 1:
-            raise ValueError(
-                f"a check needs exactly one of tcp, http, command, alert; here: {', '.join(kinds) or 'none'}"
-            )
+            raise ValueError(f"a check needs exactly one of {', '.join(_CHECKS)}; here: {', '.join(kinds) or 'none'}")
         if self.http is None and self.model_fields_set & {"status", "body"}:
             raise ValueError("status and body are of http checks only")
+        if self.promql is None and self.source is not None:
+            raise ValueError("source is of promql checks only")
         return self
 
 
@@ -254,11 +254,39 @@ class GuardSection(_Section):
     )
 
 
+class MetricSection(_Section):
+    """A figure, and the threshold beyond which each of its series is a signal; exactly one of above and below."""
+
+    query: Text = Field(description="What the source is asked: PromQL, or a selector where it is no Prometheus.")
+    source: Text | None = Field(default=None, description="Who is asked (default: the Prometheus).")
+    above: float | None = Field(default=None, description="On when the figure is greater.")
+    below: float | None = Field(default=None, description="On when it is less.")
+    clear: float | None = Field(default=None, description="Off again there (default: the threshold itself).")
+    hold: Duration | None = Field(default=None, alias="for", description="On only after so long (default 0s).")
+    forecast: SomeTime | None = Field(
+        default=None, description="Also on when the threshold is expected to be crossed within that time."
+    )
+    every: SomeTime | None = Field(default=None, description="Asked so often (default 30s).")
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> MetricSection:
+        if (self.above is None) is (self.below is None):
+            raise ValueError("a metric needs exactly one of above and below")
+        if self.clear is not None and self.above is not None and self.clear > self.above:
+            raise ValueError(f"clear: {self.clear:g} lies above {self.above:g}, where it is on")
+        if self.clear is not None and self.below is not None and self.clear < self.below:
+            raise ValueError(f"clear: {self.clear:g} lies below {self.below:g}, where it is on")
+        return self
+
+
 class PolicySection(_Section):
-    """What to do about a matching signal."""
+    """What to do about a matching signal; exactly one of match and metric."""
 
     description: Text = Field(default="", description="What it is for.")
-    match: dict[Text, Text] | list[Text] = Field(description="Labels that must be equal, or a list of matchers.")
+    match: dict[Text, Text] | list[Text] | None = Field(
+        default=None, description="Labels that must be equal, or a list of matchers."
+    )
+    metric: MetricSection | None = Field(default=None, description="Instead of alerts: a figure and its threshold.")
     when: Text | None = Field(default=None, description="Expression that must hold for it to act.")
     sets: StateName | None = Field(default=None, description="State that the signal gives (default from severity).")
     evidence: Literal["direct", "indirect"] = Field(
@@ -281,6 +309,12 @@ class PolicySection(_Section):
     )
     max_age: Duration | None = Field(default=None, description="Older signals wait for a person (default 1h).")
     resolve_within: Duration | None = Field(default=None, description="Time for its alert to end (default 10m).")
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> PolicySection:
+        if (self.match is None) is (self.metric is None):
+            raise ValueError("a policy needs exactly one of match and metric")
+        return self
 
 
 class DefaultsSection(_Section):

@@ -121,7 +121,5 @@ class Bundle:
         return tuple(name for name, one in calendars if one is None or one.is_in_force(now))
 
     def playbooks(self) -> frozenset[str]:
-        """Names of all playbooks that policies may run, rollbacks too."""
-        alternatives = [one for policy in self.policies.values() for one in policy.do]
-        rollbacks = [one.rollback for one in alternatives if one.rollback is not None]
-        return frozenset(one.playbook for one in (*alternatives, *rollbacks))
+        """Names of all playbooks that policies may run: those of rollbacks and checks too."""
+        return frozenset(name for policy in self.policies.values() for name in policy.playbooks())

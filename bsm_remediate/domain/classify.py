@@ -11,6 +11,7 @@ from bsm_remediate.domain.alert import Alert, score_of, severity_of
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.mapping import Attempt, Mapped, Mapper
 from bsm_remediate.domain.match_index import MatchIndex
+from bsm_remediate.domain.metric import FORECAST_LABEL, POLICY_LABEL
 from bsm_remediate.domain.policy import Evidence, Mode, Policy
 from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.state import SEVERITY_STATE, State
@@ -75,7 +76,7 @@ class Classifier:
         active = [policy for policy in bundle.policies.values() if policy.mode is not Mode.OFF]
         self._index = MatchIndex((policy, policy.match) for policy in active)
         self._mapper = Mapper(bundle)
-        self._looked_at = tuple({"alertname", "severity", *self._index.labels, *self._mapper.labels})
+        self._looked_at = tuple({"alertname", "severity", FORECAST_LABEL, *self._index.labels, *self._mapper.labels})
         self._meanings: dict[tuple[str | None, ...], Meaning] = {}
 
     def read(self, alert: Alert) -> Reading:
@@ -107,6 +108,8 @@ class Classifier:
             policies = tuple(sorted(policies, key=_speaks_first))
         mapped = self._mapper.map(labels, policies)
         stated = next((policy.sets for policy in policies if policy.sets is not None), None)
+        if FORECAST_LABEL in labels and POLICY_LABEL in labels:
+            stated = State.OK  # a forecast never changes a state (DESIGN 5.6)
         sets = self._state(labels, stated, named=bool(policies))
         evidence = policies[0].evidence if policies else Evidence.INDIRECT
         statements = tuple(

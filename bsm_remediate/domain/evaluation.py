@@ -24,6 +24,7 @@ from bsm_remediate.domain.guard import decide, speaking
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
+from bsm_remediate.domain.metric import figure_of
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
@@ -256,6 +257,7 @@ class Evaluator:
             alert=signal.alert,
             component=self.bundle.service_map.components[signal.component],
             signal_age_s=max((scene.now - signal.since).total_seconds(), 0.0),
+            signal_value=figure_of(signal.alert),
             loss_per_minute=sum(one.loss_per_minute for one in hit),
             services=tuple(one.service for one in hit),
             now=scene.now,

@@ -80,8 +80,8 @@ class AwaitingResolve:
 
 class TooOld:
     def check(self, case: Case) -> Decision | None:
-        if all(one.sets is State.UNKNOWN for one in case.statements):
-            can_tell = any(signal.alert.is_firing for signal in case.signals)
+        can_tell = any(signal.alert.is_firing for signal in case.signals)
+        if not can_tell or all(one.sets is State.UNKNOWN for one in case.statements):
             why = "its alerts neither repeat nor resolve" if can_tell else "the sources of its alerts can't tell"
             reason = f"{case.component.id} is unknown, which alone starts no run: {why}"
             return case.decided(Verdict.TOO_OLD, reason)

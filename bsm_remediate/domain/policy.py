@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum, StrEnum
@@ -12,6 +12,7 @@ from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.matcher import Matcher
+from bsm_remediate.domain.metric import Metric
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.state import State
 
@@ -73,6 +74,8 @@ class CheckKind(StrEnum):
     TCP = "tcp"
     HTTP = "http"
     COMMAND = "command"
+    PROMQL = "promql"
+    PLAYBOOK = "playbook"
     ALERT = "alert"
 
 
@@ -82,10 +85,14 @@ class Check:
 
     kind: CheckKind
     target: Template | None
-    """`host:port` of tcp, the address of http, the command line of command; None for `alert: off`."""
+    """`host:port` of tcp, the address of http, the command line of command, the expression of promql, the file of
+    playbook; None for `alert: off`.
+    """
     status: int = 200
     body: Matcher | None = None
     """For http: a matcher of operator `=~` on the body (label "body"), searched, not anchored."""
+    source: str | None = None
+    """For promql: which Prometheus is asked; None: the only one."""
     within: timedelta = timedelta(seconds=60)
     hold: timedelta = timedelta(0)
     every: timedelta = timedelta(seconds=1)
@@ -158,6 +165,8 @@ class Policy:
     id: PolicyId
     description: str = ""
     match: tuple[Matcher, ...]
+    """With `metric`, the alerts that are made of its series."""
+    metric: Metric | None = None
     when: Condition | None = None
     sets: State | None = None
     evidence: Evidence = Evidence.INDIRECT
@@ -184,3 +193,13 @@ class Policy:
         """Whether something beside the alert is asked. A rebalancing asks the pool's live load."""
         is_asked = self.unchecked or any(check.is_independent for check in self.verify)
         return is_asked or all(one.rebalance for one in self.do)
+
+    def playbooks(self) -> Iterator[str]:
+        """The playbooks that it may run: those of rollbacks and checks too."""
+        for one in self.do:
+            yield one.playbook
+            if one.rollback is not None:
+                yield one.rollback.playbook
+        for check in self.verify:
+            if check.kind is CheckKind.PLAYBOOK and check.target is not None:
+                yield check.target.source

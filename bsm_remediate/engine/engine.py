@@ -2,6 +2,7 @@
 
     alerts ─► Picture ─► Situation ─► Evaluator ─► Plan ─► Dispatcher ─► Workflows ─► Remediation ─► Run
     sources' own lists ─► Monitoring ──┤
+    figures ─► Metering ───────────────┤
     people's controls ─► Standing ─────┘
 
 A tick that is late, doubled or lost changes nothing that the next one doesn't mend. Of several replicas each keeps the
@@ -34,6 +35,7 @@ from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.dry_run import DryRuns
 from bsm_remediate.engine.history import with_history
 from bsm_remediate.engine.lessons import Lessons
+from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
@@ -86,6 +88,7 @@ class Engine:
         lease: Lease,
         sealer: Sealer,
         sources: Sequence[AlertSource] = (),
+        metrics: Metering | None = None,
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         brake: Callable[[], Pause | None] = lambda: None,
         meter: LoadMeter | None = None,
@@ -130,6 +133,8 @@ class Engine:
             spawn=spawn,
             stop=lambda: self._leaving.is_set() or not lease.is_valid(),
         )
+        self._metering = metrics or Metering({}, usual=None, clock=clock)
+        self._spawn = spawn
         self._dispatcher = Dispatcher(
             store=store,
             clock=clock,
@@ -139,7 +144,9 @@ class Engine:
             only=options.only,
             asked=self._dry_runs.approval_asked,
         )
-        self._unresolved = Unresolved(store, remediation, clock, firing=self._picture.firing)
+        self._unresolved = Unresolved(
+            store, remediation, clock, firing=self._picture.firing, spawn=spawn, arrived=self.wake
+        )
         self._is_leading = False
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._shadow = ShadowJournal(store)
@@ -220,6 +227,11 @@ class Engine:
         """Why monitoring can't be relied on, as the latest tick saw it; empty when it can."""
         return self.evaluation.situation.doubt if self.evaluation is not None else ""
 
+    @property
+    def metric_trouble(self) -> str:
+        """Which figures can't be read, and why; empty when all can, or this engine doesn't lead."""
+        return self._metering.trouble
+
     def is_busy(self) -> bool:
         """Whether runs are under way, or are about to be taken up again."""
         known = self.evaluation.situation.runs if self.evaluation is not None else ()
@@ -274,7 +286,7 @@ class Engine:
     def tick(self) -> Evaluation:
         """Read, evaluate, act; returns what was found."""
         leads = self._lead()
-        self._read_all()
+        self._read_all(leads=leads)
         if leads:
             self._serve_people()
         standing = self._store.standing()
@@ -304,7 +316,7 @@ class Engine:
         escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
-        if self._monitoring.is_complete:
+        if self._monitoring.is_complete and self._metering.is_complete:
             self._act(evaluation)
 
     def _note_quarantines(self, runs: Sequence[Run]) -> None:
@@ -314,13 +326,18 @@ class Engine:
         if set(quarantined) != set(standing.quarantined):
             self._store.stand(replace(standing, quarantined=quarantined))
 
-    def _read_all(self) -> None:
-        """What the store says, mended by what the sources list."""
+    def _read_all(self, *, leads: bool) -> None:
+        """What the store says, mended by what the sources list and the figures say."""
         watchdog = self.bundle.settings.watchdog
         self._picture.watch(watchdog.alertname if watchdog is not None else "")
         beat = min(EVERY, watchdog.within / 4) if watchdog is not None else EVERY
         self._picture.refresh(self._clock.now(), last_seen_every=beat)
-        if self._monitoring.refresh(self._store, self._picture, touched_within=beat):
+        changed = self._monitoring.refresh(self._store, self._picture, touched_within=beat)
+        if self._metering.refresh(
+            self.bundle, self._store, self._picture, leads=leads, spawn=self._spawn, arrived=self.wake
+        ):
+            changed = True
+        if changed:
             self._picture.refresh(self._clock.now(), last_seen_every=timedelta(0))
 
     def _act(self, evaluation: Evaluation) -> None:

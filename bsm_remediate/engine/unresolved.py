@@ -1,7 +1,11 @@
-"""Mended, but its alert still fires: look until the alert ends, and admit failure where it doesn't (DESIGN 5.6)."""
+"""Mended, but its alert still fires: look until the alert ends, and admit failure where it doesn't (DESIGN 5.6).
+
+The looks are made in a thread of their own: a check by playbook may take a minute, and a tick must not.
+"""
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,13 +17,14 @@ from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.engine.remediation import Remediation
+from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.ports import Clock, RunLog
 
 LOOK_EVERY = timedelta(seconds=30)
 
 
 class Unresolved:
-    """Repeats the checks of restored components whose alert still fires."""
+    """Repeats the checks of restored components whose alert still fires. Its methods are called by the tick."""
 
     def __init__(
         self,
@@ -28,12 +33,18 @@ class Unresolved:
         clock: Clock,
         *,
         firing: Callable[[tuple[AlertKey, ...]], tuple[Alert, ...]],
+        spawn: Spawn,
+        arrived: Callable[[], None],
     ) -> None:
         self._records = records
         self._firing = firing
         self._remediation = remediation
         self._clock = clock
+        self._spawn = spawn
+        self._tell = arrived
         self._looked: dict[RunId, datetime] = {}
+        self._looking: set[RunId] = set()
+        self._seen: queue.SimpleQueue[tuple[RunId, bool, str]] = queue.SimpleQueue()
 
     def look_again(self, runs: tuple[Run, ...]) -> None:
         """Look at those that are due; a failing check, or the end of `resolve_within`, ends the wait."""
@@ -47,6 +58,12 @@ class Unresolved:
             if order is not None:
                 self._looked[run.id] = now
                 self._look(order, run, now)
+        while not self._seen.empty():
+            seen, holds, details = self._seen.get()
+            self._looking.discard(seen)
+            order = self._records.order(seen)
+            if seen in waiting and not holds and order is not None:
+                self._relapsed(order, waiting[seen], details)
 
     def _still_fires(self, run: Run) -> bool:
         """Whether an alert that the run was about still fires as it did then; a newer one is a new matter."""
@@ -61,13 +78,22 @@ class Unresolved:
                 order, run, RunEnd.STILL_FIRING, f"its checks held, but its alert still fires after {waited}"
             )
             return
-        if not order.checks_beforehand():
-            return
-        holds, details = self._remediation.looks_restored(order, run)
-        if not holds:
-            self._end_wait(
-                order, run, RunEnd.RELAPSED, f"its checks fail again after {format_duration(now - since)}: {details}"
-            )
+        if order.checks_beforehand() and run.id not in self._looking:
+            self._looking.add(run.id)
+            self._spawn(lambda: self._look_beside(order, run), f"look-{run.id}")
+
+    def _look_beside(self, order: WorkOrder, run: Run) -> None:
+        holds, details = True, ""
+        try:
+            holds, details = self._remediation.looks_restored(order, run)
+        finally:
+            self._seen.put((run.id, holds, details))  # a look that could not be made has seen no relapse
+            self._tell()
+
+    def _relapsed(self, order: WorkOrder, run: Run, details: str) -> None:
+        now = self._clock.now()
+        after = format_duration(now - (run.ended_at or now))
+        self._end_wait(order, run, RunEnd.RELAPSED, f"its checks fail again after {after}: {details}")
 
     def _end_wait(self, order: WorkOrder, run: Run, end: RunEnd, outcome: str) -> None:
         if run.state is RunState.SUCCEEDED:

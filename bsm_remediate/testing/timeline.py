@@ -19,11 +19,13 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.domain.situation import Pause
 from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.engine.metering import Foresights, Metering
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.testing.balancer import SimulatedBalancer
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
+from bsm_remediate.testing.figures import SimulatedFigures
 from bsm_remediate.testing.source import SimulatedSource
 from bsm_remediate.testing.workflows import MemoryWorkflows, SoleLease
 
@@ -44,6 +46,7 @@ class Timeline:
         options: EngineOptions | None = None,
         lists: bool = False,
         source_is_away: bool = False,
+        foresights: Foresights | None = None,
     ) -> None:
         """With `lists` the engine also reads the source's own list, which may be away from the start."""
         self.clock = VirtualClock(BEGIN)
@@ -51,6 +54,8 @@ class Timeline:
         self.source.is_away = source_is_away
         self.loses_webhooks = False
         """While it is true, what fires and resolves is known to the source only."""
+        self.figures = SimulatedFigures(self.clock)
+        self._foresights = foresights
         self._lists = lists
         self.store = store
         self.executor = SimulatedExecutor(self.clock, effect=self._mended)
@@ -81,6 +86,9 @@ class Timeline:
             lease=self.lease,
             sealer=Sealer(self.store, KEYS, self.clock),
             sources=[self.source] if self._lists else [],
+            metrics=Metering(
+                {"prometheus": self.figures}, usual="prometheus", clock=self.clock, foresights=self._foresights
+            ),
             brake=lambda: self.brake,
             meter=self.balancer,
             reload=lambda: Evaluator(self._bundle),

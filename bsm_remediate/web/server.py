@@ -99,6 +99,8 @@ class RunningEngine:
             problems.append(self._engine.refused_bundle)
         if self._engine.doubt:
             problems.append(self._engine.doubt)
+        if self._engine.metric_trouble:
+            problems.append(self._engine.metric_trouble)
         if self._engine.journal_trouble:
             problems.append(self._engine.journal_trouble)
         evaluation = self._engine.evaluation

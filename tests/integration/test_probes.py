@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from bsm_remediate.adapters.ansible.command_probe import AnsibleCommandProber
+from bsm_remediate.adapters.ansible.host_probe import AnsibleProber
 from bsm_remediate.adapters.ansible.project import AnsibleProjects
 from bsm_remediate.adapters.network_probe import NetworkProber
 from bsm_remediate.adapters.system_clock import SystemClock
@@ -110,7 +114,7 @@ def test_a_server_that_does_not_answer_does_not_hold_up_the_engine() -> None:
 
 def test_a_command_holds_when_it_succeeds_on_the_components_host(tmp_path: Path) -> None:
     local = LocalAnsible(tmp_path)
-    prober = AnsibleCommandProber(
+    prober = AnsibleProber(
         projects=AnsibleProjects(usual=local.project), playbooks=local.playbooks, state=local.state, clock=SystemClock()
     )
 
@@ -130,3 +134,85 @@ def test_a_command_holds_when_it_succeeds_on_the_components_host(tmp_path: Path)
     assert look("").detail == "the command is empty"
     assert look("'unclosed").detail == "No closing quotation"
     assert list((local.state / "checks").iterdir()) == []
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> LocalAnsible:
+    return LocalAnsible(tmp_path)
+
+
+def _look_by_playbook(
+    local: LocalAnsible, playbook: str, component: Component, *, within_s: float = 60.0
+) -> Observation:
+    prober = AnsibleProber(
+        projects=AnsibleProjects(usual=local.project),
+        playbooks=local.playbooks,
+        state=local.state,
+        clock=SystemClock(),
+        secrets=["t0p-secret"],
+    )
+    check = Check(kind=CheckKind.PLAYBOOK, target=_Target(playbook), within=timedelta(seconds=within_s))
+    return prober.look(check, component)
+
+
+def test_a_playbook_check_holds_when_it_succeeds_on_the_components_host(local: LocalAnsible) -> None:
+    local.write_playbook(
+        "look.yml", "- ansible.builtin.command: test -e " + str(local.root / "{{ inventory_hostname }}")
+    )
+    seen = _look_by_playbook(local, "look.yml", HERE)
+    assert (seen.holds, "`look.yml`: failed on h1" in seen.detail) == (False, True)
+    (local.root / "h1").touch()
+    seen = _look_by_playbook(local, "look.yml", HERE)
+    assert (seen.holds, seen.detail) == (True, "`look.yml` succeeds on h1")
+    assert not (local.state / "runs").exists()
+    assert list((local.state / "checks").iterdir()) == []
+
+
+def test_what_it_is_told_of_the_component_stays_text(local: LocalAnsible) -> None:
+    canary = local.root / "canary"
+    lookup = f"{{{{ lookup('pipe', 'touch {canary}') }}}}"
+    expression = "(bsm.component.labels | items2dict(key_name='name')).note is search('lookup')"
+    local.write_playbook("look.yml", f'- ansible.builtin.assert: {{that: ["{expression}", "bsm.alerts == []"]}}')
+    component = Component(id=NodeId("web-1"), host="h1", labels={"note": lookup})
+    seen = _look_by_playbook(local, "look.yml", component)
+    assert seen.holds, seen.detail
+    assert not canary.exists()
+
+
+def test_a_playbook_check_ends_in_time_and_leaves_no_process(local: LocalAnsible) -> None:
+    local.write_playbook("sleep.yml", f"- ansible.builtin.command: sleep 300.{os.getpid()}")
+    began = time.monotonic()
+    seen = _look_by_playbook(local, "sleep.yml", HERE, within_s=1)
+    assert time.monotonic() - began < 15
+    assert (seen.holds, seen.detail) == (
+        False,
+        "`sleep.yml`: still running at its time limit, stopped after 0 task results",
+    )
+    found = subprocess.run(["pgrep", "-f", f"sleep 300.{os.getpid()}"], capture_output=True, check=False)
+    assert found.stdout == b""
+
+
+@pytest.mark.parametrize(
+    ("playbook", "host", "said"),
+    [
+        ("look.yml", "shop", "is a group"),
+        ("look.yml", "h1,h2", "no plain host name"),
+        ("look.yml", "h3", "is not in the inventory"),
+        ("gone.yml", "h1", "there is no playbook"),
+        ("../hosts.yml", "h1", "lies outside"),
+        ("other.yml", "h1", "h1"),
+        ("broken.yml", "h1", ""),
+        ("secret.yml", "h1", "failed on h1"),
+    ],
+)
+def test_what_cannot_be_looked_at_does_not_hold_and_says_why(
+    local: LocalAnsible, playbook: str, host: str, said: str
+) -> None:
+    local.write_playbook("look.yml", "- ansible.builtin.ping:")
+    local.write_playbook("other.yml", "- ansible.builtin.ping:", hosts="h2")
+    local.write_playbook("secret.yml", "- ansible.builtin.fail: {msg: it is t0p-secret}")
+    (local.playbooks / "broken.yml").write_text("- hosts: [")
+    seen = _look_by_playbook(local, playbook, Component(id=NodeId("web-1"), host=host))
+    assert not seen.holds
+    assert said in seen.detail
+    assert "t0p-secret" not in seen.detail

@@ -125,7 +125,7 @@ class AnsibleExecutor:
         assert_exact_hosts(call.hosts, inventory)
         launch = Launch(
             project=project,
-            playbook=self._playbook(call.playbook),
+            playbook=playbook_in(self._playbooks, call.playbook),
             hosts=call.hosts,
             time_limit_s=call.time_limit.total_seconds(),
             check_mode=call.check_mode,
@@ -139,14 +139,6 @@ class AnsibleExecutor:
             folder.write_variables(variables)
             self._under_way.add(folder.path)
         return launch, folder
-
-    def _playbook(self, name: str) -> Path:
-        path = (self._playbooks / name).resolve()
-        if not path.is_relative_to(self._playbooks):
-            raise ValueError(f"playbook {name} lies outside of {self._playbooks}")
-        if not path.is_file():
-            raise ValueError(f"there is no playbook {name} in {self._playbooks}")
-        return path
 
     def _await_earlier_attempts(self, call: PlaybookCall) -> None:
         for path in self._runs.glob(f"{call.run}.*"):
@@ -212,6 +204,16 @@ def _age_key(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0  # another thread has just removed it
+
+
+def playbook_in(folder: Path, name: str) -> Path:
+    """The file of playbook `name`, which must lie within `folder` (resolved). Raises `ValueError`."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder):
+        raise ValueError(f"playbook {name} lies outside of {folder}")
+    if not path.is_file():
+        raise ValueError(f"there is no playbook {name} in {folder}")
+    return path
 
 
 def assert_exact_hosts(hosts: tuple[str, ...], inventory: Inventory) -> None:

@@ -311,7 +311,7 @@ def test_defaults_apply_to_what_a_policy_does_not_say(load: Load) -> None:
         ("do: [{playbook: p.yml, affects: [nowhere]}]", ("unknown-component", 7, 38)),
         ("do: [{playbook: p.yml, expect: {success: 2}}]", ("bad-value", 7, 46)),
         ("do: [{rebalance: nowhere}]", ("unknown-pool", 7, 22)),
-        ("metric: {query: up}", ("not-supported-yet", 7, 5)),
+        ("metric: {query: up}", ("bad-value", 7, 13)),
         ("verify: [{tcp: a:1, http: 'http://a'}]", ("bad-value", 7, 14)),
         ("verify: [{}]", ("bad-value", 7, 14)),
         ("verify: [{tcp: a}]", ("bad-check", 7, 20)),
@@ -321,8 +321,13 @@ def test_defaults_apply_to_what_a_policy_does_not_say(load: Load) -> None:
         ("verify: [{tcp: 'a:1', status: 200}]", ("bad-value", 7, 14)),
         ("verify: [{http: 'http://a', body: '('}]", ("bad-matcher", 7, 39)),
         ("verify: [{tcp: 'a:1', every: 0s}]", ("bad-value", 7, 34)),
-        ("verify: [{promql: up}]", ("not-supported-yet", 7, 15)),
-        ("verify: [{playbook: c.yml}]", ("not-supported-yet", 7, 15)),
+        ("verify: [{promql: ' '}]", ("bad-check", 7, 23)),
+        ("verify: [{promql: queue == 0}]", ("never-holds", 7, 23)),
+        ("verify: [{promql: '{{ component.id }} > 1'}]", ("bad-expression", 7, 23)),
+        ("verify: [{promql: 'up{a=`{{ component.id }}`}'}]", ("bad-expression", 7, 23)),
+        ("verify: [{tcp: 'a:1', source: eu}]", ("bad-value", 7, 14)),
+        ("verify: [{playbook: ../c.yml}]", ("bad-playbook", 7, 25)),
+        ("verify: [{playbook: '{{ component.id }}/../../c.yml'}]", ("bad-playbook", 7, 25)),
         ("guard: {approvers: [nobody]}", ("unknown-team", 7, 25)),
         ("guard: {max_unavailable: some}", ("bad-value", 7, 30)),
         ("guard: {canary: 0}", ("bad-value", 7, 21)),
@@ -335,16 +340,44 @@ def test_one_mistake_is_one_finding_at_its_place(codes: Codes, body: str, findin
     assert codes(_policy(body)) == [finding]
 
 
+def test_what_comes_later_is_refused_and_not_ignored(load: Load) -> None:
+    found = load("currency: EUR\ncomponents: {db: {}}\nsources: {alertmanager: {url: x}}\n").findings
+    assert {one.code for one in found} - {"unknown-key"} == {"not-supported-yet"}
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("body", "finding"),
     [
-        "policies: {relieve: {match: {alertname: Busy}, metric: {query: up}, do: [{playbook: p.yml}]}}",
-        "sources: {alertmanager: {url: x}}",
+        ("metric: {query: up, above: 1, below: 0}", ("bad-value", 6, 13)),
+        ("metric: {query: up, above: 1, clear: 2}", ("bad-value", 6, 13)),
+        ("metric: {query: up, below: 1, clear: 0}", ("bad-value", 6, 13)),
+        ("metric: {query: up, above: .nan}", ("bad-value", 6, 32)),
+        ("metric: {query: ' ', above: 1}", ("bad-metric", 6, 21)),
+        ("metric: {query: up, above: 1, for: soon}", ("bad-value", 6, 40)),
+        ("metric: {query: up, above: 1, every: 0s}", ("bad-value", 6, 42)),
+        ("metric: {query: up, above: 1, hold: 5s}", ("unknown-key", 6, 35)),
+        ("metric: {query: up, above: 1, forecast: 15m}", ("no-forecast", 6, 45)),
+        ("metric: {query: up, above: 1}\n    match: {alertname: Down}", ("bad-value", 6, 5)),
+        ("description: nothing", ("bad-value", 6, 5)),
     ],
 )
-def test_what_comes_later_is_refused_and_not_ignored(load: Load, text: str) -> None:
-    found = load(f"currency: EUR\ncomponents: {{db: {{}}}}\n{text}\n").findings
-    assert {one.code for one in found} - {"unknown-key"} == {"not-supported-yet"}
+def test_one_mistake_of_a_metric_is_one_finding(codes: Codes, body: str, finding: tuple[str, int, int]) -> None:
+    assert codes(f"{SHOP}policies:\n  p:\n    {body}\n") == [finding]
+
+
+def test_a_metric_policy_sets_no_state_unless_it_says_so(load: Load) -> None:
+    text = """policies:
+  busy: {metric: {query: load, above: 0.85, clear: 0.7, for: 2m, every: 10s}}
+  full: {metric: {query: free, below: 5}, sets: down}
+"""
+    policies = _bundle(load(f"{SHOP}{text}")).policies
+    busy, full = policies[PolicyId("busy")], policies[PolicyId("full")]
+    assert (busy.sets, full.sets) == (State.OK, State.DOWN)
+    assert busy.metric is not None
+    assert full.metric is not None
+    assert str(busy.metric.threshold) == "above 0.85 for 2m, clear at 0.7"
+    assert busy.metric.threshold.stale_after == timedelta(seconds=30)
+    assert (str(full.metric.threshold), full.metric.every) == ("below 5", timedelta(seconds=30))
 
 
 def test_auto_without_a_check_of_its_own_is_a_warning(codes: Codes) -> None:

@@ -1,0 +1,1 @@
+"""Figures from outside: Prometheus's queries, and the checks that ask it."""

@@ -1,0 +1,34 @@
+"""A stand-in for whoever is asked for figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from bsm_remediate.domain.sample import Sample, Series
+from bsm_remediate.errors import SourceUnreachable
+from bsm_remediate.ports import Clock
+
+
+class SimulatedFigures:
+    """Implements `MetricSource`. Each figure is what it was last `set` to, one for each instance; it may be away."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._figures: dict[str, dict[str, float]] = {}
+        self.is_away = False
+        self.asked_at: list[datetime] = []
+
+    def set(self, query: str, figures: Mapping[str, float]) -> None:
+        """From now on `query` has these series, by `instance`."""
+        self._figures[query] = dict(figures)
+
+    def samples(self, query: str) -> Sequence[Sample]:
+        self.asked_at.append(self._clock.now())
+        if self.is_away:
+            raise SourceUnreachable("it is away")
+        figures = self._figures.get(query, {})
+        return [Sample(labels={"instance": name}, value=value) for name, value in figures.items()]
+
+    def history(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> Sequence[Series]:  # noqa: ARG002 - it has none
+        return [Series(labels=one.labels, points=((end, one.value),)) for one in self.samples(query)]
