@@ -322,6 +322,7 @@ class Installation:
         self, bundle: Bundle, store: Store, options: EngineOptions, *, lease: Lease, workflows: Workflows
     ) -> Engine:
         from bsm_remediate.adapters.system_clock import SystemClock
+        from bsm_remediate.domain.outlook import Outlook
         from bsm_remediate.domain.rebalancing_program import prepare
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.metering import Metering
@@ -346,6 +347,7 @@ class Installation:
                 usual=prometheus_meant(self._of_kind(PROMETHEUS)),
                 clock=clock,
                 seed=os.getpid(),
+                foresights=lambda _threshold: Outlook(),
             ),
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,

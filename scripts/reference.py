@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bsm_remediate.config.schema import LATER, LATER_WITHIN, json_schema
+from bsm_remediate.config.schema import LATER, json_schema
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 EXAMPLE = Path(__file__).parent.parent / "bsm_remediate" / "cli" / "example" / "policies"
@@ -163,7 +163,7 @@ def _example() -> str:
 
 
 def _later() -> str:
-    keys = {**LATER, **{f"{outer}.{key}": meaning for (outer, key), meaning in LATER_WITHIN.items()}}
+    keys = LATER
     listed = ", ".join(f"`{key}` ({meaning})" for key, meaning in sorted(keys.items()))
     return f"\n## Not yet\n\nRefused with a finding of their own until a later version knows them: {listed}.\n"
 

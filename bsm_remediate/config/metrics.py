@@ -37,9 +37,6 @@ class MetricReader:
         self._know_source(section, entry.place("metric", "source") if section.source is not None else place)
         if self._kind(section) not in {None, PROMETHEUS}:
             self.draft.attempt(place, "bad-metric", lambda: parse_selector(section.query, compile_pattern))
-        if section.forecast is not None:
-            message = "nothing looks ahead yet: until a later version only the threshold itself counts"
-            self.draft.add(entry.place("metric", "forecast").warning("no-forecast", message))
         limit = section.above if section.above is not None else section.below
         if limit is None:
             return None  # the schema has complained

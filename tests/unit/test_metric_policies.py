@@ -14,6 +14,7 @@ from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.foresight import Expected, Foresight
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.outlook import Outlook
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
 from bsm_remediate.domain.threshold import Threshold
@@ -327,3 +328,21 @@ def test_what_is_expected_is_a_signal_that_changes_no_state(tmp_path: Path) -> N
     assert shop.tick().impact.own == {"web-1": State.DEGRADED}
     _busy(shop, web_1=0.5).at("09:03:00")
     assert _signals(shop) == {}
+
+
+def test_a_leak_is_told_before_the_threshold_is_crossed_and_a_spike_is_not(tmp_path: Path) -> None:
+    text = DEGRADED.replace("every: 10s", "every: 10s, forecast: 15m")
+    shop = _calm(Timeline(_bundle(tmp_path, text), MemoryStore(), foresights=lambda _: Outlook()))
+    shop.asks("pause")
+    for minute in range(1, 30):
+        _busy(shop, web_1=0.5 + minute / 100, web_2=0.95 if minute == 9 else 0.5).at(f"09:{minute:02}:00")
+        if shop.store.active():
+            break
+    alert = _the_alert(shop)
+    assert alert.labels["instance"] == "web-1:9100"
+    assert alert.labels["metric_forecast"] == "expected"
+    assert "rises" in alert.annotations["summary"]
+    assert 20 <= minute < 35, "at 0.5 and a hundredth a minute it is crossed after 35 minutes"
+    assert shop.tick().impact.own == {}
+    _busy(shop, web_1=0.5)
+    shop.wait_until(lambda: shop.store.active() == [], within_s=1800)

@@ -356,7 +356,7 @@ def test_what_comes_later_is_refused_and_not_ignored(load: Load) -> None:
         ("metric: {query: up, above: 1, for: soon}", ("bad-value", 6, 40)),
         ("metric: {query: up, above: 1, every: 0s}", ("bad-value", 6, 42)),
         ("metric: {query: up, above: 1, hold: 5s}", ("unknown-key", 6, 35)),
-        ("metric: {query: up, above: 1, forecast: 15m}", ("no-forecast", 6, 45)),
+        ("metric: {query: up, above: 1, forecast: soon}", ("bad-value", 6, 45)),
         ("metric: {query: up, above: 1}\n    match: {alertname: Down}", ("bad-value", 6, 5)),
         ("description: nothing", ("bad-value", 6, 5)),
     ],
