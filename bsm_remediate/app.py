@@ -326,14 +326,18 @@ class Installation:
         from bsm_remediate.domain.rebalancing_program import prepare
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.metering import Metering
+        from bsm_remediate.engine.pool_meter import PoolMeter
         from bsm_remediate.engine.sealer import Sealer
+        from bsm_remediate.engine.under_way import spawn_thread
 
         clock = SystemClock()
         executor = self.executor(self.warm_servers())
         executor.warm_up()
         if any(one.rebalance for policy in bundle.policies.values() for one in policy.do):
             threading.Thread(target=prepare, name="linear programme", daemon=True).start()
-        return Engine(
+        figures = self.open_metric_sources()
+        prometheus = prometheus_meant(self._of_kind(PROMETHEUS))
+        engine = Engine(
             evaluator=Evaluator(bundle),
             store=store,
             executor=executor,
@@ -343,8 +347,8 @@ class Installation:
             lease=lease,
             sources=self.alert_sources(),
             metrics=Metering(
-                self.open_metric_sources(),
-                usual=prometheus_meant(self._of_kind(PROMETHEUS)),
+                figures,
+                usual=prometheus,
                 clock=clock,
                 seed=os.getpid(),
                 foresights=lambda _threshold: Outlook(),
@@ -352,8 +356,17 @@ class Installation:
             sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
             reload=self._reloaded,
             brake=self.brake,
+            meter=PoolMeter(
+                figures.get(prometheus) if prometheus is not None else None,
+                bundle=lambda: engine.bundle,
+                clock=clock,
+                spawn=spawn_thread,
+                arrived=lambda: engine.wake(),  # noqa: PLW0108 - it is made a moment later
+                seed=os.getpid(),
+            ),
             options=options,
         )
+        return engine
 
     def executor(self, warm: WarmServers | None = None) -> AnsibleExecutor:
         """Who carries out playbooks with this deployment's Ansible."""
