@@ -108,7 +108,7 @@ class PoolMemberSection(_Section):
     """One member of a pool: a component, or a set for all of its own."""
 
     capacity: float | None = Field(
-        default=None, gt=0, allow_inf_nan=False, description="Most that it can take, in the unit of the load."
+        default=None, gt=0, le=1e15, allow_inf_nan=False, description="Most that it can take, in the unit of the load."
     )
     serves: list[Id] | None = Field(default=None, min_length=1, description="Only these of the pool's services.")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from datetime import datetime
-from math import isfinite
 
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.errors import UnknownId, WrongUsage
+
+MOST = 1e15
+"""Beyond that numbers no longer tell small loads apart."""
 
 
 def load_named(pool: Pool, numbers: Mapping[str, float], *, at: datetime | None = None) -> Load:
@@ -23,8 +25,8 @@ def load_named(pool: Pool, numbers: Mapping[str, float], *, at: datetime | None 
         node = NodeId(name)
         if node not in members and node not in services:
             raise UnknownId(f"'{name}' is no member of pool {pool.id} and no service of it", hint=_near(pool, name))
-        if not isfinite(number) or number < 0:
-            raise WrongUsage(f"the load of {name} is {number}: it must be 0 or more")
+        if not 0 <= number <= MOST:
+            raise WrongUsage(f"the load of {name} is {number}: it must be 0 or more, and at most {MOST:g}")
         (by_member if node in members else by_service)[node] = float(number)
     if not by_member and not by_service:
         raise WrongUsage(f"there is no load of pool {pool.id}", hint=f"name its members: {_members(pool)}")

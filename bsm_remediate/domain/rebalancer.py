@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
@@ -22,6 +23,7 @@ from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.state import State
 from bsm_remediate.errors import WrongUsage
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _UNAVAILABLE = {State.DOWN: "down", State.MAINTENANCE: "in maintenance"}
 
 
@@ -82,7 +84,7 @@ class PoolLook:
         self._scene = scene
         self._rebalancer = rebalancer
         self._turns: dict[str, tuple[Turn, _Answer] | str] = {}
-        self.courses = {name: _course(scene, name) for name in scene.bundle.pools}
+        self.courses = _courses(scene) if scene.bundle.pools else {}
         """Where each pool stands, for the look after this one."""
 
     def decide(self, case: Case, guards: Iterable[Guard]) -> Decided:
@@ -200,13 +202,13 @@ def _restoring(scene: Scene, member: NodeId) -> Run | None:
     return run if run is not None and not run.pool else None
 
 
-def _course(scene: Scene, pool: str) -> Course:
-    """As it was at the look before, unless its weights were set since then."""
-    known = scene.situation.courses.get(pool, Course())
-    latest = courses_after(scene.situation.runs).get(pool)
-    if latest is None or latest.moved_at is None or (known.moved_at and known.moved_at >= latest.moved_at):
-        return known
-    return latest
+def _courses(scene: Scene) -> dict[str, Course]:
+    """Of each pool: as it was at the look before, unless its weights were set since then."""
+    before, after = scene.situation.courses, courses_after(scene.situation.runs)
+    return {
+        pool: max(before.get(pool, Course()), after.get(pool, Course()), key=lambda one: one.moved_at or _NEVER)
+        for pool in scene.bundle.pools
+    }
 
 
 def _calm(pool: Pool, component: NodeId, course: Course) -> Signal:

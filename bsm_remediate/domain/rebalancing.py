@@ -18,6 +18,11 @@ PARTS = 1_000_000
 NOTHING = 1e-6
 """Share of the load below which a difference is none: the tolerance of the programme."""
 
+_GAIN = 0.01
+"""Share of the present loss that must be saved."""
+_RELIEF = 0.02
+"""Share of its capacity by which a pressed member must be relieved."""
+
 
 class Rate(NamedTuple):
     """What a service costs per minute while it is down."""
@@ -134,9 +139,15 @@ class Rebalancing:
 
     @property
     def helps(self) -> bool:
-        """Whether it lowers the loss, or relieves members that are pressed."""
-        lower = self.now.weighted - self.after.weighted > NOTHING * max(self.now.weighted, 1.0)
-        return self.is_possible and (lower or self.pressed - self.pressed_after > max(self.least, 0.0))
+        """Whether it is worth a move: it lowers the loss, or relieves a member that is pressed, by enough to notice;
+        else every breath of the load would move weights.
+        """
+        lower = self.now.weighted - self.after.weighted > max(_GAIN * self.now.weighted, NOTHING)
+        comfortable = self.pool.comfortable
+        relief = max(
+            (one.use - max(one.use_after, comfortable) for one in self.members if not one.unavailable), default=0.0
+        )
+        return self.is_possible and (lower or relief >= _RELIEF)
 
     @property
     def weights(self) -> Weights:

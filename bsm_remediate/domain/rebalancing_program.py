@@ -27,8 +27,10 @@ _WORTHLESS = 1e-3
 _NUDGE = 1e-5
 """Capacity is made larger by that share of the load to ask what more of it is worth: nothing where it just suffices."""
 
-_SLACK = 1e-9
-"""Of the capacity, so that what just fits by the first programme fits by the second too."""
+_NOTHING = 1e-9
+"""A place with less capacity than that share of the load counts as one without: solvers take no such numbers."""
+_TOO_MUCH = 1000.0
+"""Cost of load above the capacity: there is none but for the solver's tolerance, which must not make it unsolvable."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,59 +69,83 @@ def least_loss(programme: Programme) -> Solution:
 
 
 def _served(programme: Programme, *, nudge: float) -> tuple[Numbers, Numbers]:
-    """Maximise the value of what is served; the scale of loads and values is taken out, so that tolerances fit."""
-    pairs = np.argwhere(programme.allowed)
-    total, (traffic, places) = programme.demand.sum(), programme.allowed.shape
-    served = np.zeros((traffic, places))
-    if not len(pairs) or total <= 0:
-        return served, np.zeros(places)
-    highest = programme.value.max()
-    value = programme.value / highest if highest > 0 else np.ones(traffic)
-    worthless = _WORTHLESS * value[value > 0].min()
-    value = np.maximum(value, worthless)
-    number = np.arange(len(pairs))
-    rows = np.concatenate([pairs[:, 0], traffic + pairs[:, 1]])
-    limits = np.concatenate([programme.demand, programme.capacity + nudge * total]) / total
-    found = _solved(
-        costs=-value[pairs[:, 0]],
-        limits=(_sparse(rows, np.tile(number, 2), (traffic + places, len(pairs))), limits),
-        most=np.full(len(pairs), np.inf),
-    )
-    served[tuple(pairs.T)] = found.x * total
-    worth = -found.ineqlin.marginals[traffic:]  # each is the value of some traffic, or 0
-    return served, np.where(worth > 2 * worthless, worth * highest, 0.0)
+    """Maximise the value of what is served. The variables are shares of each kind of traffic, and each row is in units
+    of its own limit: a rare but valuable service must not drown in the solver's tolerance beside a busy one.
+    """
+    traffic, places = programme.allowed.shape
+    demand, whole = programme.demand, programme.demand.sum()
+    capacity = programme.capacity + nudge * whole
+    pairs = np.argwhere(programme.allowed & (programme.capacity > _NOTHING * whole))
+    value = _with_the_worthless(programme.value)
+    served, price = np.zeros((traffic, places)), np.zeros(traffic)
+    if len(pairs):
+        kind, place = pairs.T
+        number = np.arange(len(pairs))
+        highest = (value * demand).max()
+        found = _solved(
+            costs=-(value * demand)[kind] / highest,
+            limits=(
+                _sparse(
+                    np.concatenate([kind, traffic + place]),
+                    np.tile(number, 2),
+                    (traffic + places, len(pairs)),
+                    np.concatenate([np.ones(len(pairs)), demand[kind] / capacity[place]]),
+                ),
+                np.ones(traffic + places),
+            ),
+            most=np.full(len(pairs), np.inf),
+        )
+        served[kind, place] = found.x * demand[kind]
+        price = -found.ineqlin.marginals[:traffic] * highest / demand
+    # One more unit of a place is worth what the best of its traffic is, less what that is worth served elsewhere.
+    worth = np.where(programme.allowed, (value - price)[:, None], 0.0).max(axis=0, initial=0.0)
+    return served, np.where(worth > 2 * _WORTHLESS * _least(programme.value), worth, 0.0) * programme.value.any()
+
+
+def _with_the_worthless(value: Numbers) -> Numbers:
+    return np.maximum(value, _WORTHLESS * _least(value))
+
+
+def _least(value: Numbers) -> float:
+    """The least value that is one; 1 when none is."""
+    return float(value[value > 0].min()) if value.any() else 1.0
 
 
 def least_change(served: Numbers, now: Numbers, *, capacity: Numbers, comfortable: float, allowed: Numbers) -> Numbers:
     """Where `served` (load of each kind of traffic) goes, traffic by place: places above their comfortable share as
     little as can be, then as near as can be to `now`.
     """
-    pairs = np.argwhere(allowed)
+    placed = np.zeros(allowed.shape)
     total, (traffic, places) = served.sum(), allowed.shape
-    placed = np.zeros((traffic, places))
-    if not len(pairs) or total <= 0:
+    kind, place = np.nonzero(allowed & (served > 0)[:, None] & (capacity > _NOTHING * total))
+    if not len(kind):
         return placed
     if places == 1:
         placed[:, 0] = served
         return placed
-    count, bands = len(pairs), 1 + len(_BANDS)
-    # Variables: what stays and what is new of each pair, then each place's bands from empty to full.
-    rows = np.concatenate([np.tile(pairs[:, 0], 2), traffic + np.tile(pairs[:, 1], 2)])
-    columns = np.tile(np.arange(2 * count), 2)
+    share = np.array([comfortable, *np.full(len(_BANDS), (1 - comfortable) / len(_BANDS)), np.inf])
+    cost = np.array([0.0, *_BANDS, _TOO_MUCH])
+    count, bands = len(kind), len(share)
+    # Variables: what stays and what is new of each pair, as shares of the traffic; each place's bands from empty to
+    # full, as shares of its capacity. Rows: all traffic goes somewhere; what goes to a place fills its bands.
     filled = _sparse(
-        np.concatenate([rows, traffic + np.repeat(np.arange(places), bands)]),
-        np.concatenate([columns, 2 * count + np.arange(places * bands)]),
+        np.concatenate([np.tile(kind, 2), traffic + np.tile(place, 2), traffic + np.repeat(np.arange(places), bands)]),
+        np.concatenate([np.tile(np.arange(2 * count), 2), 2 * count + np.arange(places * bands)]),
         (traffic + places, 2 * count + places * bands),
-        np.concatenate([np.ones(4 * count), -np.ones(places * bands)]),
+        np.concatenate(
+            [
+                np.ones(2 * count),
+                np.tile(served[kind] / capacity[place], 2),
+                -np.ones(places * bands),
+            ]
+        ),
     )
-    share = np.array([comfortable, *np.full(len(_BANDS), (1 - comfortable) / len(_BANDS))])
-    stays = now[tuple(pairs.T)] / total
     found = _solved(
-        costs=np.concatenate([np.zeros(count), np.full(count, _MOVE), np.tile([0.0, *_BANDS], places)]),
-        equal=(filled, np.concatenate([served / total, np.zeros(places)])),
-        most=np.concatenate([stays, np.full(count, np.inf), np.outer(capacity / total * (1 + _SLACK), share).ravel()]),
+        costs=np.concatenate([np.zeros(count), _MOVE * served[kind] / total, np.outer(capacity / total, cost).ravel()]),
+        equal=(filled, np.concatenate([(served > 0).astype(float), np.zeros(places)])),
+        most=np.concatenate([now[kind, place] / served[kind], np.full(count, np.inf), np.tile(share, places)]),
     )
-    placed[tuple(pairs.T)] = (found.x[:count] + found.x[count : 2 * count]) * total
+    placed[kind, place] = (found.x[:count] + found.x[count : 2 * count]) * served[kind]
     return placed
 
 

@@ -30,6 +30,9 @@ def rebalance(
     """
     task = _Task(pool, load, rates, unavailable)
     placed, worth = task.solved()
+    present = task.fitting(task.now)
+    if task.lost(placed.sum(axis=1)).weighted > task.lost(present.sum(axis=1)).weighted:
+        placed = present  # numbers of absurdly different sizes, beyond what the solver can tell apart
     return task.told(placed, worth)
 
 
@@ -39,10 +42,7 @@ def normal_again(
     """What the pool's normal weights, by capacity, would do with `load`."""
     task = _Task(pool, load, rates, unavailable)
     weights = task.room / task.room.sum() if task.room.sum() > 0 else task.room
-    placed = task.spread(weights)
-    full = placed.sum(axis=0)
-    fits = np.divide(task.room, full, out=np.ones_like(full), where=full > task.room)
-    return task.told(placed * fits, np.zeros(len(pool.members)))
+    return task.told(task.fitting(task.spread(weights)), np.zeros(len(pool.members)))
 
 
 class _Task:
@@ -74,11 +74,10 @@ class _Task:
         whole = own.sum(axis=1, keepdims=True)
         return self.demand[:, None] * np.divide(own, whole, out=np.zeros_like(own), where=whole > 0)
 
-    def served(self, placed: Numbers) -> Numbers:
-        """How much of each kind finds room when it lies like that: of a full member all lose alike."""
+    def fitting(self, placed: Numbers) -> Numbers:
+        """What of it finds room when it lies like that: of a full member all lose alike."""
         full = placed.sum(axis=0)
-        fits = np.divide(self.room, full, out=np.ones_like(full), where=full > self.room)
-        return (placed * fits).sum(axis=1)
+        return placed * np.divide(self.room, full, out=np.ones_like(full), where=full > self.room)
 
     def lost(self, served: Numbers) -> Loss:
         unserved = np.maximum(1 - np.divide(served, self.demand, out=np.ones_like(served), where=self.demand > 0), 0.0)
@@ -140,7 +139,7 @@ class _Task:
         after = self._weights(placed.sum(axis=0))
         own = [self._weights(one) if one.sum() > 0 else after for one in placed]
         now, later = self.now.sum(axis=0).tolist(), placed.sum(axis=0).tolist()
-        served_now = self.served(self.now)
+        served_now = self.fitting(self.now).sum(axis=1)
         there = fsum(now)
         members = tuple(
             Share(
@@ -172,7 +171,7 @@ class _Task:
             traffic=traffic,
             now=self.lost(served_now),
             after=self.lost(served),
-            unshed=self.lost(self.served(self.spread(np.array(own).reshape(self.allowed.shape)))),
+            unshed=self.lost(self.fitting(self.spread(np.array(own).reshape(self.allowed.shape))).sum(axis=1)),
         )
 
     def _weights(self, loads: Numbers) -> tuple[float, ...]:

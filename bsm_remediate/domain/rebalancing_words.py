@@ -34,9 +34,9 @@ def shed_words(found: Rebalancing) -> str:
 
 def _standing(found: Rebalancing, currency: str) -> str:
     if found.now.money > 0:
-        return f"losing {found.now.money:,.2f} {currency}/min, which other weights don't lower"
+        return f"losing {found.now.money:,.2f} {currency}/min, which other weights hardly lower"
     if found.pressed > found.least:
-        return f"all have room, and {found.pressed:,.6g} too much for comfort fits nowhere else"
+        return "all have room, and whoever is pressed can hardly be relieved by the others"
     return "all have room, and no member is pressed"
 
 

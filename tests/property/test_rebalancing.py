@@ -96,6 +96,38 @@ def test_capacities_are_kept_and_weights_are_whole(case: Case) -> None:
     assert abs(served - sum(one.load_after for one in found.members)) <= slack
 
 
+SOME_SERVICES = st.none() | st.frozensets(st.sampled_from(SERVICES), min_size=1)
+SIZES = st.just(0.0) | st.floats(1e-5, 1e5)
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-5, 1e5), SOME_SERVICES), min_size=1, max_size=6),
+    st.fixed_dictionaries(dict.fromkeys(SERVICES, SIZES)),
+    st.fixed_dictionaries(dict.fromkeys(SERVICES, SIZES)),
+    st.lists(SIZES, min_size=6, max_size=6),
+)
+def test_sizes_may_differ_as_much_as_they_like(
+    members: list[tuple[float, frozenset[NodeId] | None]],
+    loads: dict[NodeId, float],
+    money: dict[NodeId, float],
+    there: list[float],
+) -> None:
+    """A service with a millionth of the traffic may be the one worth most."""
+    names = [NodeId(f"web-{number}") for number in range(len(members))]
+    pool = Pool(
+        id="web",
+        members=tuple(
+            Member(id=name, capacity=room, serves=serves) for name, (room, serves) in zip(names, members, strict=True)
+        ),
+        serves=SERVICES,
+    )
+    load = Load(by_service=loads, by_member=dict(zip(names, there, strict=False)))
+    found = rebalance(pool, load, rates={one: Rate(rate, rate) for one, rate in money.items()}, unavailable={})
+    assert found.after.weighted <= found.now.weighted + 1e-9
+    for one in found.members:
+        assert one.load_after <= one.capacity + 1e-6 * (one.capacity + found.total)
+
+
 @given(cases(), st.sampled_from(MEMBERS), st.sampled_from([-1, 1]))
 def test_one_more_unit_saves_at_most_what_it_is_said_to_be_worth(case: Case, which: NodeId, more: int) -> None:
     """The loss is convex in each capacity, and the worth is its slope: it lies below the loss on both sides."""

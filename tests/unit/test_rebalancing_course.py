@@ -56,6 +56,15 @@ def test_what_is_not_pressed_stays() -> None:
     assert (found.move, found.course) == (Move.STAY, Course())
 
 
+def test_a_breath_of_the_load_moves_nothing() -> None:
+    """81 % is more than comfortable, but moving a hundredth of it would only begin a to and fro."""
+    assert looked(Course(), 0, 81, 20).move is Move.STAY
+    assert looked(Course(), 0, 83, 20).move is Move.RELIEVE
+    alike = looked(Course(), 0, 95, 94)  # both pressed, and neither can help the other
+    assert alike.move is Move.STAY
+    assert "can hardly be relieved" in alike.reason
+
+
 def test_no_second_move_before_the_first_one_shows() -> None:
     moved = looked(Course(), 0, 95, 20).course
     soon = looked(moved, 0.5, 95, 20)

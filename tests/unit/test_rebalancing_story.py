@@ -215,6 +215,7 @@ def test_a_late_alarm_does_not_make_the_way_back_a_relief(shop: Timeline) -> Non
     shop.at("09:11:30").fires("WebSlow", instance="web-2")
     shop.at("09:45:00")
     assert len(shop.executor.calls) == 2
+    assert shop.run_of("web-2").state is RunState.SUCCEEDED  # it need not wait for that alarm to end
 
 
 def test_the_way_back_survives_a_restart(shop: Timeline) -> None:
