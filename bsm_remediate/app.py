@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.sql.tokens import SqlTokens
     from bsm_remediate.adapters.webhooks.delivery import Delivery
     from bsm_remediate.adapters.webhooks.terms import Terms
+    from bsm_remediate.domain.pool import Load, Pool
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine, EngineOptions
     from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Prober, Store, Workflows
@@ -103,6 +104,20 @@ class Installation:
             if isinstance(one, CommandSource):
                 found[name] = CommandFigures(one.command, SystemClock(), every=one.every, timeout=one.timeout)
         return found
+
+    def pool_load(self, pool: Pool, bundle: Bundle, *, at: datetime) -> Load:
+        """The live load of `pool`, asked of the configured Prometheus. Raises `WrongUsage` where it can't be known, and
+        `SourceUnreachable`.
+        """
+        from bsm_remediate.domain.mapping import Mapper
+        from bsm_remediate.domain.pool_load import load_read
+
+        hint = '--load FILE with JSON like {"web-1": 110, "web-2": 20}'
+        name = prometheus_meant(self._of_kind(PROMETHEUS))
+        if name is None or not pool.query:
+            lacking = "the pool has no `load: {query: …}`" if not pool.query else "no Prometheus is configured"
+            raise WrongUsage(f"the load of {pool.id} isn't known: {lacking}", hint=hint)
+        return load_read(pool, self.open_metric_sources()[name].samples(pool.query), Mapper(bundle), at=at)
 
     def _of_kind(self, kind: str) -> Collection[str]:
         return [name for name, one in self.metric_sources.items() if one == kind]

@@ -50,7 +50,9 @@ The load is a JSON object of numbers in the unit of the members' capacities:
 )
 @click.argument("pool", shell_complete=pools)
 @click.option(
-    "--load", type=click.Path(path_type=Path), help="JSON object of member or service to its load; - for stdin."
+    "--load",
+    type=click.Path(path_type=Path),
+    help="JSON object of member or service to its load; - for stdin; without it the Prometheus is asked.",
 )
 @click.option("--down", default="", metavar="A,B", shell_complete=several(components), help="Members that get nothing.")
 @click.option("--at", metavar="TIME", help="At the prices of that time (default: now).")
@@ -69,9 +71,13 @@ def command(
     bundle = deployment.load_bundle()
     known_goal(bundle, goal)
     known = _known_pool(bundle, pool)
+    if load is not None:
+        lies = load_named(known, _read(load))
+    else:
+        lies = deployment.installation().pool_load(known, bundle, at=parse_moment(None))
     found = rebalance(
         known,
-        load_named(known, _read(load)),
+        lies,
         rates=rates_of(known, bundle, Prices(bundle.calendars, moment), goal),
         unavailable=_unavailable(bundle, known, down),
     )
@@ -86,9 +92,7 @@ def _known_pool(bundle: Bundle, name: str) -> Pool:
     raise UnknownId(f"there is no pool '{name}'", hint=f"there are {', '.join(sorted(bundle.pools)) or 'none'}")
 
 
-def _read(load: Path | None) -> dict[str, float]:
-    if load is None:
-        raise WrongUsage("the load isn't known", hint='--load FILE with JSON like {"web-1": 110, "web-2": 20}')
+def _read(load: Path) -> dict[str, float]:
     try:
         text = sys.stdin.read() if str(load) == "-" else load.read_text(encoding="utf-8")
         found = json.loads(text, object_pairs_hook=_once)

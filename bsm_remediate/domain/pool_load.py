@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.mapping import Mapper
 from bsm_remediate.domain.pool import Load, Pool
+from bsm_remediate.domain.sample import Sample
 from bsm_remediate.errors import UnknownId, WrongUsage
 
+SERVICE = "service"
+"""The label that says whose load a figure is."""
 MOST = 1e15
 """Beyond that numbers no longer tell small loads apart."""
 
@@ -30,6 +34,31 @@ def load_named(pool: Pool, numbers: Mapping[str, float], *, at: datetime | None 
         (by_member if node in members else by_service)[node] = float(number)
     if not by_member and not by_service:
         raise WrongUsage(f"there is no load of pool {pool.id}", hint=f"name its members: {_members(pool)}")
+    return Load(by_member=by_member, by_service=by_service, at=at)
+
+
+def load_read(pool: Pool, samples: Sequence[Sample], mapper: Mapper, *, at: datetime) -> Load:
+    """What the series of the pool's query say: of members, named as alerts name components, and of services where they
+    """What the series of the pool's query say: of members, named as alerts name components, and of services where they
+    """
+    members = {one.id for one in pool.members}
+    by_member: dict[NodeId, float] = {}
+    by_service: dict[NodeId, float] = {}
+    for sample in samples:
+        if not 0 <= sample.value <= MOST:
+            raise WrongUsage(f"the load of pool {pool.id} has a figure that is {sample.value}")
+        service = NodeId(sample.labels.get(SERVICE, ""))
+        about = mapper.map({name: text for name, text in sample.labels.items() if name != SERVICE}, ())
+        member = next((one.node for one in about.components if one.node in members), None)
+        if member is None and service not in pool.serves:
+            named = dict(list(sample.labels.items())[:5])
+            raise WrongUsage(f"the load of pool {pool.id} has a figure about no member and no service of it: {named}")
+        if member is not None:
+            by_member[member] = by_member.get(member, 0.0) + sample.value
+        if service in pool.serves:
+            by_service[service] = by_service.get(service, 0.0) + sample.value
+    if not samples:
+        raise WrongUsage(f"the query for the load of pool {pool.id} has no series")
     return Load(by_member=by_member, by_service=by_service, at=at)
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import math
 import queue
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.ids import Digest, NodeId
+from bsm_remediate.domain.ids import Digest
 from bsm_remediate.domain.mapping import Mapper
 from bsm_remediate.domain.polling import Schedule
 from bsm_remediate.domain.pool import Load, Pool
+from bsm_remediate.domain.pool_load import load_read
 from bsm_remediate.domain.sample import Sample
 from bsm_remediate.engine.under_way import Spawn
-from bsm_remediate.errors import SourceUnreachable
+from bsm_remediate.errors import SourceUnreachable, WrongUsage
 from bsm_remediate.ports import Clock, MetricSource
 
 _log = logging.getLogger(__name__)
@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 EVERY = timedelta(seconds=15)
 STALE_AFTER = timedelta(seconds=60)
 """Nobody moves traffic by an older reading."""
-_SERVICE = "service"
-"""The label that says whose load a figure is."""
 
 Found = Sequence[Sample] | str
 """Figures, or why there are none."""
@@ -60,7 +58,7 @@ class PoolMeter:
         self._wake = arrived
         self._seed = seed
         self._digest: Digest | None = None
-        self._mapper: Mapper | None = None
+        self._mapper = Mapper(bundle())
         self._metered: dict[str, _Metered] = {}
         self._arrived: queue.SimpleQueue[tuple[_Metered, Found, datetime]] = queue.SimpleQueue()
 
@@ -105,36 +103,11 @@ class PoolMeter:
 
     def _take(self, metered: _Metered, found: Found, at: datetime, now: datetime) -> None:
         metered.is_asked = False
-        load = found if isinstance(found, str) else self._load(metered.pool, found, at)
-        if isinstance(load, str):
-            _log.warning("load.unknown pool=%s: %s", metered.pool.id, load)
-            metered.schedule = metered.schedule.failed(now)
-        else:
-            metered.load = load
+        try:
+            if isinstance(found, str):
+                raise WrongUsage(found)
+            metered.load = load_read(metered.pool, found, self._mapper, at=at)
             metered.schedule = metered.schedule.answered(now)
-
-    def _load(self, pool: Pool, samples: Sequence[Sample], at: datetime) -> Load | str:
-        """Figures by member and, where they say it with the label `service`, by service. One that is no number, or
-        about neither, makes the whole reading useless: part of the load would be missing.
-        """
-        members = {one.id for one in pool.members}
-        by_member: dict[NodeId, float] = {}
-        by_service: dict[NodeId, float] = {}
-        for sample in samples:
-            if not math.isfinite(sample.value) or sample.value < 0:
-                return f"a figure is {sample.value}"
-            service = NodeId(sample.labels.get(_SERVICE, ""))
-            member = self._member(sample.labels, members)
-            if member is None and service not in pool.serves:
-                return f"a figure is about no member and no service: {dict(list(sample.labels.items())[:5])}"
-            if member is not None:
-                by_member[member] = by_member.get(member, 0.0) + sample.value
-            if service in pool.serves:
-                by_service[service] = by_service.get(service, 0.0) + sample.value
-        return Load(by_member=by_member, by_service=by_service, at=at) if samples else "the query has no series"
-
-    def _member(self, labels: Mapping[str, str], members: set[NodeId]) -> NodeId | None:
-        if self._mapper is None:
-            return None
-        about = self._mapper.map({name: text for name, text in labels.items() if name != _SERVICE}, ())
-        return next((one.node for one in about.components if one.node in members), None)
+        except WrongUsage as error:
+            _log.warning("load.unknown pool=%s: %s", metered.pool.id, error)
+            metered.schedule = metered.schedule.failed(now)
