@@ -173,7 +173,7 @@ def _outage(outage: Outage[ServiceEntry], credit: Avoided | None, told: _Told) -
         "ended_at": time_text(end) if end is not None else None,
         "restored_after_s": round((end - outage.alert_began).total_seconds(), 3) if end is not None else None,
         "lost": _money(sum(lost(span, told.since, told.until) for span in outage.spans)),
-        "causes": sorted(outage.causes),
+        "causes": sorted(Outage(spans=tuple(one for one in outage.spans if one.begin <= told.until)).causes),
         "restored_by": [run.id for run in credit.runs] if credit is not None else [],
         "avoided": _money(credit.money) if credit is not None else None,
         "states": [
@@ -227,8 +227,9 @@ def _avoided(found: Sequence[Avoided], person: timedelta, *, is_said: bool) -> d
     return {
         "assumption": (
             f"without the engine a person would have mended each outage {format_duration(person)} after its alert came"
-            f" ({source}), and until then it would have gone on as it stood last; counted are outages of which a run"
-            " restored a cause, by when they ended; one that took the engine longer counts against it"
+            f" ({source}), and until then, or until it failed again, it would have gone on as it stood last; counted"
+            " are outages of which a run restored a cause, by when they ended; one that took the engine longer counts"
+            " against it"
         ),
         "person_s": person.total_seconds(),
         "outages": len(found),

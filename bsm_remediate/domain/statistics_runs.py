@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
+from math import ceil
 from typing import NamedTuple
 
 from bsm_remediate.domain.experience import USED_FROM, Experience, counts, learned_duration_s, taken_s
@@ -34,10 +36,13 @@ class Avoided:
     seconds: float
 
 
-def avoided(outage: Outage[ServiceEntry], runs: Iterable[Run], person: timedelta) -> Avoided | None:
+def avoided(
+    outage: Outage[ServiceEntry], runs: Iterable[Run], person: timedelta, *, fails_again: datetime | None = None
+) -> Avoided | None:
     """None when no run restored one of its causes, or it isn't over: then the engine changed nothing yet.
 
-    Without the engine it would have gone on as it stood last, at the price of that time.
+    Without the engine it would have gone on as it stood last, at the price of that time; at most until the service
+    really failed again (`fails_again`), or a flapping one would be saved from the same minutes time and again.
     """
     if outage.end is None or not outage.is_failure:
         return None
@@ -47,6 +52,7 @@ def avoided(outage: Outage[ServiceEntry], runs: Iterable[Run], person: timedelta
         return None
     would_end = max(outage.alert_received + person, outage.begin)
     if would_end >= end:
+        would_end = min(would_end, fails_again) if fails_again is not None else would_end
         last = outage.spans[-1]
         longer: Span[ServiceEntry] = Span(entry=last.entry, end=would_end)
         money = lost(longer, end, would_end)
@@ -62,8 +68,11 @@ def all_avoided(history: History, runs: Sequence[Run], person: timedelta) -> lis
         on[run.component].append(run)
     found = []
     for spans in history.services.values():
-        for outage in outages(spans):
-            one = avoided(outage, [run for cause in sorted(outage.causes) for run in on.get(cause, ())], person)
+        failures = outages(spans)
+        for outage, next_one in zip_longest(failures, failures[1:]):
+            restoring = [run for cause in sorted(outage.causes) for run in on.get(cause, ())]
+            fails_again = next_one.begin if next_one is not None else None
+            one = avoided(outage, restoring, person, fails_again=fails_again)
             if one is not None:
                 found.append(one)
     return sorted(found, key=lambda one: (one.outage.end or one.outage.begin, one.outage.spans[0].entry.service))
@@ -220,12 +229,12 @@ def _is_own(outage: Outage[ComponentEntry]) -> bool:
 
 
 def percentiles(seconds: Sequence[float]) -> Mapping[str, float] | None:
-    """Mean, median, 90th percentile and most; None of nothing."""
+    """Mean, median, 90th percentile (of an even number the lower one) and most; None of nothing."""
     if not seconds:
         return None
     ordered = sorted(seconds)
 
     def at(share: float) -> float:
-        return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+        return ordered[ceil(share * len(ordered)) - 1]
 
     return {"mean": sum(ordered) / len(ordered), "median": at(0.5), "p90": at(0.9), "most": ordered[-1]}

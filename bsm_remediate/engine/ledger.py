@@ -205,7 +205,7 @@ def ledger_events(log: EventLog) -> Iterator[Event]:
 
 def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: datetime) -> dict[str, Json]:
     """The statistics of a time, made anew from the journal and the runs: nothing is kept that could differ."""
-    history = History().fold(event for event in ledger_events(store) if event.at <= until)
+    history = History().fold(ledger_events(store))
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
     runs = store.runs(since=min([since, *begins]))

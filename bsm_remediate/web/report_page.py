@@ -33,12 +33,13 @@ border-bottom:1px solid var(--line);overflow-wrap:anywhere}th{color:var(--soft);
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;fill:var(--ink)}
 svg .tick{fill:var(--soft);font-size:11px}.grid{stroke:var(--line)}.track{fill:var(--card)}
-.loss,.cause0{fill:var(--loss)}.cause1{fill:var(--loss2)}.cause2{fill:var(--loss3)}.down{fill:var(--down)}
+.loss,.cause0{fill:var(--loss)}.cause1{fill:var(--loss2)}.cause2{fill:var(--loss3)}.cause3{fill:var(--want)}.down{fill:var(--down)}
 .degraded{fill:var(--degraded)}.unknown{fill:var(--unknown)}.maintenance{fill:var(--maintenance)}.taken{fill:var(--good)}
 .want{fill:var(--want)}.met{color:var(--good)}.missed{color:var(--down)}.key{font-size:13px;color:var(--soft)}
 .key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px}
 .key i.down{background:var(--down)}.key i.degraded{background:var(--degraded)}.key i.unknown{background:var(--unknown)}
-.key i.maintenance{background:var(--maintenance)}.key i.want{background:var(--want)}.key i.taken{background:var(--good)}
+.key i.maintenance{background:var(--maintenance)}.key i.cause0{background:var(--loss)}.key i.cause1{background:var(--loss2)}
+.key i.cause2{background:var(--loss3)}.key i.cause3,.key i.want{background:var(--want)}.key i.taken{background:var(--good)}
 @media print{body{max-width:none}h2{break-after:avoid}svg,tr{break-inside:avoid}}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -109,12 +110,15 @@ def _loss(report: Row) -> str:
         label="Loss over time",
     )
     most = max(one["lost"] for one in loss["by_service"]) or 1.0
+    ranks = {cause["cause"]: min(number, 3) for number, cause in enumerate(loss["by_cause"])}
     found = []
     for one in loss["by_service"][:_SHOWN]:
         parts, begin = [], 0.0
-        for number, cause in enumerate(one["causes"]):
+        for cause in one["causes"]:
             title = f"{cause['cause'] or _NO_CAUSE}: {cause['lost']:,.2f} {currency}"
-            parts.append(Part(begin=begin, length=cause["lost"] / most, css=f"cause{number % 3}", title=title))
+            parts.append(
+                Part(begin=begin, length=cause["lost"] / most, css=f"cause{ranks[cause['cause']]}", title=title)
+            )
             begin += cause["lost"] / most
         found.append(PlotRow(name=one["service"], parts=tuple(parts), total=f"{one['lost']:,.2f}"))
     causes = [
@@ -123,7 +127,7 @@ def _loss(report: Row) -> str:
     ]
     return (
         f"<h2>Loss over time, {escape(currency)}</h2>{over_time}"
-        f"<h2>Loss by service, {escape(currency)}</h2>{rows(found, label='Loss by service and cause')}"
+        f"<h2>Loss by service, {escape(currency)}</h2>{_key_of_causes(ranks)}{rows(found, label='Loss by service and cause')}"
         f"<h2>Worst causes</h2>{_table(['cause', f'>{currency}', '>share'], causes)}"
     )
 
@@ -243,6 +247,14 @@ _WORDS = {"want": "expected", "taken": "took"}
 
 def _key(*names: str) -> str:
     return "<p class=key>{}</p>".format("".join(f"<i class={name}></i>{_WORDS.get(name, name)}" for name in names))
+
+
+def _key_of_causes(ranks: dict[str | None, int]) -> str:
+    """The worst have a shade of their own, all others share one."""
+    named = {rank: cause or _NO_CAUSE for cause, rank in ranks.items() if rank < 3}
+    named |= {3: "others"} if 3 in ranks.values() else {}
+    shades = (f"<i class=cause{rank}></i>{escape(name)}" for rank, name in sorted(named.items()))
+    return "<p class=key>{}</p>".format("".join(shades))
 
 
 def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -224,3 +225,32 @@ def test_a_quiet_ledger_says_daily_that_it_is_kept(shop: Timeline) -> None:
     shop.restarts().tick()
     kept = [event.at for event in changes(shop, "ledger.kept")]
     assert kept == [BEGIN, BEGIN + timedelta(days=1)]
+
+
+def test_a_flapping_service_isnt_saved_from_the_same_minutes_time_and_again(shop: Timeline) -> None:
+    for minute in (0, 2):
+        shop.forget().at(f"09:{minute:02}:00").fires("PostgresDown", instance="db-1")
+        shop.at(f"09:{minute + 1:02}:00").resolves("PostgresDown", instance="db-1")
+        shop.asks("release", "db-1")
+    first, second = [one for one in report(shop.at("09:40:00"))["outages"] if one["service"] == "checkout"]
+    until_it_fails_again = datetime.fromisoformat(second["began_at"]) - datetime.fromisoformat(first["ended_at"])
+    assert first["avoided"] == pytest.approx(until_it_fails_again / timedelta(minutes=1) * 60, abs=0.01)
+
+
+def test_a_report_of_a_past_time_doesnt_know_how_its_outages_ended_later(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("WebDown", instance="web-1").at("09:06:00").resolves("WebDown", instance="web-1")
+    found = report(shop.at("09:07:00"), until=nine(4))
+    assert [(one["ended_at"], one["lost"]) for one in found["outages"]] == [(None, 4 * 60)]
+
+
+def test_the_report_of_a_time_is_the_sum_of_its_parts_runs_and_savings_included(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("PostgresDown", instance="db-1").at("09:01:00").resolves("PostgresDown", instance="db-1")
+    shop.at("09:20:00").fires("WebDown", instance="web-1").at("09:25:00").resolves("WebDown", instance="web-1")
+    end = shop.at("09:40:00").clock.now()
+    cuts = [BEGIN, nine(0, 10), nine(22), end]
+    parts = [report(shop, since, until) for since, until in itertools.pairwise(cuts)]
+    whole = report(shop, BEGIN, end)
+    assert sum(one["loss"]["total"] for one in parts) == pytest.approx(whole["loss"]["total"], abs=0.02)
+    assert sum(one["avoided"]["money"] for one in parts) == pytest.approx(whole["avoided"]["money"], abs=0.02)
+    assert sum(len(one["playbooks"]) for one in parts) == len(whole["playbooks"]) == 1
+    assert sum(one["lost"] for one in whole["loss"]["over_time"]) == pytest.approx(whole["loss"]["total"], abs=0.5)
