@@ -38,8 +38,10 @@ svg .tick{fill:var(--soft);font-size:11px}.grid{stroke:var(--line)}.track{fill:v
 .want{fill:var(--want)}.met{color:var(--good)}.missed{color:var(--down)}.key{font-size:13px;color:var(--soft)}
 .key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin:0 5px 0 14px}
 .key i.down{background:var(--down)}.key i.degraded{background:var(--degraded)}.key i.unknown{background:var(--unknown)}
-.key i.maintenance{background:var(--maintenance)}.key i.cause0{background:var(--loss)}.key i.cause1{background:var(--loss2)}
-.key i.cause2{background:var(--loss3)}.key i.cause3,.key i.want{background:var(--want)}.key i.taken{background:var(--good)}
+.key i.maintenance{background:var(--maintenance)}
+.key i.cause0{background:var(--loss)}.key i.cause1{background:var(--loss2)}
+.key i.cause2{background:var(--loss3)}.key i.cause3,.key i.want{background:var(--want)}
+.key i.taken{background:var(--good)}
 @media print{body{max-width:none}h2{break-after:avoid}svg,tr{break-inside:avoid}}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -125,9 +127,10 @@ def _loss(report: Row) -> str:
         [cause["cause"] or _NO_CAUSE, f"{cause['lost']:,.2f}", f"{cause['lost'] / (loss['total'] or 1):.0%}"]
         for cause in loss["by_cause"][:_SHOWN]
     ]
+    by_service = _key_of_causes(ranks) + rows(found, label="Loss by service and cause")
     return (
         f"<h2>Loss over time, {escape(currency)}</h2>{over_time}"
-        f"<h2>Loss by service, {escape(currency)}</h2>{_key_of_causes(ranks)}{rows(found, label='Loss by service and cause')}"
+        f"<h2>Loss by service, {escape(currency)}</h2>{by_service}"
         f"<h2>Worst causes</h2>{_table(['cause', f'>{currency}', '>share'], causes)}"
     )
 
