@@ -39,11 +39,16 @@ def console() -> Console:
 
 def emit(document: Json, output: str, *, table: Callable[[Console], None]) -> None:
     """Print `document` as JSON or YAML, or let `table` show it to a person."""
-    if output == "json":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    elif output == "yaml":
-        import yaml
-
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
-    else:
+    if output == "table":
         table(console())
+    else:
+        click.echo(document_text(document, output), nl=False)
+
+
+def document_text(document: Json, output: str) -> str:
+    """`document` as `json` or `yaml`."""
+    if output == "json":
+        return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    import yaml
+
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,8 +12,19 @@ from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.moments import parse_moment
-from bsm_remediate.cli.output import emit, output_option
+from bsm_remediate.cli.output import console, document_text
+from bsm_remediate.cli.report_csv import report_csv
+from bsm_remediate.cli.report_tables import (
+    show_assumptions,
+    show_avoided,
+    show_loss,
+    show_objectives,
+    show_outages,
+    show_playbooks,
+    show_response,
+)
 from bsm_remediate.cli.tables import plain, simple_table
+from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,28 +35,70 @@ _SHOWN = 50
 @click.command(
     epilog="""\b
 Examples:
-  bsm-remediate report --shadow
-  bsm-remediate report --shadow --from 2026-01-05 --to 2026-01-12 -o json"""
+  bsm-remediate report
+  bsm-remediate report --from 2026-01-05 --to 2026-01-12 -o html --out week.html
+  bsm-remediate report --shadow"""
 )
 @click.option("--shadow", is_flag=True, help="Only what policies in shadow would have done and saved.")
 @click.option("--from", "since", metavar="TIME", help="From then on  [default: a week before --to]")
 @click.option("--to", "until", metavar="TIME", help="Up to then  [default: now]")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
 @url_option
-@output_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml", "csv", "html"]),
+    default="table",
+    show_default=True,
+    help="How to print it; html is one page with plots, csv has a figure a line.",
+)
 @pass_deployment
 def command(
-    deployment: Deployment, shadow: bool, since: str | None, until: str | None, url: str | None, output: str
+    deployment: Deployment,
+    shadow: bool,
+    since: str | None,
+    until: str | None,
+    out: Path | None,
+    url: str | None,
+    output: str,
 ) -> None:
-    """Tell what happened: what would have run in shadow, and whether it would have helped.
+    """Tell what happened: what was lost to which causes, objectives, times to restore, what was avoided, playbooks that
+    don't pay, and what would have run in shadow.
 
-    Minutes come first, then money with its assumption. Without an option all sections are shown.
+    Money comes with its assumptions. Without an option all sections are shown.
     """
     begin = parse_moment(since) if since is not None else None
     end = parse_moment(until) if until is not None else None
     report = live_of(deployment, url).report(begin, end)
-    chosen = {"shadow"} if shadow else set(SECTIONS)
-    document = {name: value for name, value in report.items() if name not in SECTIONS or name in chosen}
-    emit(document, output, table=lambda console: _show(console, document))
+    if shadow:
+        if output in {"csv", "html"}:
+            raise WrongUsage(f"-o {output} has no section on shadows; leave out --shadow, or take -o json")
+        report = {name: value for name, value in report.items() if name not in STATISTICS}
+    text = _text(report, output)
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(click.unstyle(text), encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(
+            f"{out} can't be written: {error.strerror}", hint="name a file in a folder that is there"
+        ) from error
+
+
+def _text(report: Row, output: str) -> str:
+    if output == "csv":
+        return report_csv(report)
+    if output == "html":
+        from bsm_remediate.web.report_page import report_page
+
+        return report_page(report)
+    if output == "table":
+        shown = console()
+        with shown.capture() as captured:
+            _show(shown, report)
+        return captured.get()
+    return document_text(report, output)
 
 
 def _show(console: Console, report: Row) -> None:
@@ -96,5 +150,16 @@ def _show_episodes(console: Console, episodes: list[Row], currency: str) -> None
     console.print(table)
 
 
-SECTIONS: dict[str, Callable[[Console, Row], None]] = {"shadow": _show_shadow}
-"""By their names in the document, in the order in which they are shown; each has an option to see it alone."""
+SECTIONS: dict[str, Callable[[Console, Row], None]] = {
+    "loss": show_loss,
+    "avoided": show_avoided,
+    "objectives": show_objectives,
+    "outages": show_outages,
+    "response": show_response,
+    "playbooks": show_playbooks,
+    "assumptions": show_assumptions,
+    "shadow": _show_shadow,
+}
+"""By their names in the document, in the order in which they are shown."""
+STATISTICS = frozenset(SECTIONS) - {"shadow"} | {"recorded_since", "components"}
+"""All but what is about shadows."""

@@ -17,7 +17,7 @@ from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.rollup import RollUp
-from bsm_remediate.domain.service_map import Component, Deadline, LossRates, Service, ServiceMap
+from bsm_remediate.domain.service_map import USUAL_WINDOW, Component, Deadline, LossRates, Service, ServiceMap
 from bsm_remediate.errors import InventoryUnreadable
 
 TIERS: Mapping[str, float] = {"critical": 1000.0, "high": 100.0, "medium": 10.0, "low": 1.0}
@@ -195,6 +195,7 @@ class MapReader:
             per_outage=section.per_outage,
             deadline=self._deadline(section, entry),
             availability=section.objective.availability if section.objective is not None else None,
+            window=(section.objective.window if section.objective is not None else None) or USUAL_WINDOW,
             requires=gate,
         )
 

@@ -32,6 +32,7 @@ def settings_of(section: SettingsSection) -> Settings:
         watchdog=_watchdog(section.watchdog),
         freeze=tuple(section.freeze),
         dry_run=section.dry_run,
+        person=section.person,
         approval=section.approval if section.approval is not None else usual.approval,
     )
 

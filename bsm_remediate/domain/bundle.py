@@ -94,6 +94,8 @@ class Settings:
     """Whether each approval that is asked for comes with a dry run."""
     approval: timedelta = timedelta(minutes=10)
     """An approval that nobody answers for so long is escalated."""
+    person: timedelta | None = None
+    """What handing over to a person costs, if that is said."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

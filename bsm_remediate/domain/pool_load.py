@@ -39,7 +39,7 @@ def load_named(pool: Pool, numbers: Mapping[str, float], *, at: datetime | None 
 
 def load_read(pool: Pool, samples: Sequence[Sample], mapper: Mapper, *, at: datetime) -> Load:
     """What the series of the pool's query say: of members, named as alerts name components, and of services where they
-    """What the series of the pool's query say: of members, named as alerts name components, and of services where they
+    say it with the label `service`. Raises `WrongUsage` where one is no load or about neither: a part would be missing.
     """
     members = {one.id for one in pool.members}
     by_member: dict[NodeId, float] = {}

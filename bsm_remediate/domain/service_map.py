@@ -15,6 +15,9 @@ from bsm_remediate.domain.matcher import Matcher
 if TYPE_CHECKING:
     import networkx as nx
 
+USUAL_WINDOW = timedelta(days=30)
+"""Of an objective that names none."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Component:
@@ -86,6 +89,8 @@ class Service:
     """An outage costs only once what is due no longer fits."""
     availability: float | None = None
     """Objective in percent."""
+    window: timedelta = USUAL_WINDOW
+    """Over which time it is meant."""
     requires: Gate
 
     @property

@@ -34,6 +34,7 @@ from bsm_remediate.engine.approvals import escalate_unanswered
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.dry_run import DryRuns
 from bsm_remediate.engine.history import with_history
+from bsm_remediate.engine.ledger import LedgerJournal
 from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
@@ -150,6 +151,7 @@ class Engine:
         self._is_leading = False
         self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
         self._shadow = ShadowJournal(store)
+        self._ledger = LedgerJournal(store)
         self._sealer = sealer
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
@@ -267,6 +269,7 @@ class Engine:
             self._sealer.seal()  # what those before wrote last: the journal is read from here on
             self._note_active_policies()
             self._told = {}
+            self._ledger.forget()
         self._is_leading = leads
         return leads
 
@@ -450,15 +453,17 @@ class Engine:
         return ""
 
     def _tell(self, evaluation: Evaluation) -> None:
-        """Journal every decision whose verdict changed."""
+        """Journal every decision whose verdict changed, and every change of state, loss rate or causes."""
         verdicts = {(one.component, one.policy): one for one in evaluation.decisions}
         changed = [one for key, one in verdicts.items() if self._told.get(key) is not one.verdict]
         events = [_decided(one, evaluation) for one in changed]
         events += self._shadow.events(evaluation, self.bundle)
+        events += self._ledger.events(evaluation, self.bundle)
         if events:
             self._store.append(events)
         self._told = {key: one.verdict for key, one in verdicts.items()}
         self._shadow.written()
+        self._ledger.written()
 
 
 def _decided(decision: Decision, evaluation: Evaluation) -> Event:

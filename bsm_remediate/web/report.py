@@ -9,6 +9,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.shadow_words import shadow_document
+from bsm_remediate.engine.ledger import read_statistics
 from bsm_remediate.engine.shadow import read_shadow_report
 from bsm_remediate.ports import Store
 
@@ -45,5 +46,6 @@ def report_document(store: Store, bundle: Bundle, cap: Mode, period: Period) -> 
         "to": time_text(until),
         "currency": bundle.currency,
         "max_mode": str(cap),
+        **read_statistics(store, bundle, since=since, until=until),
         "shadow": shadow_document(shadow, currency=bundle.currency),
     }
