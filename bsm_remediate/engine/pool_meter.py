@@ -58,7 +58,7 @@ class PoolMeter:
         self._wake = arrived
         self._seed = seed
         self._digest: Digest | None = None
-        self._mapper = Mapper(bundle())
+        self._mapper: Mapper | None = None
         self._metered: dict[str, _Metered] = {}
         self._arrived: queue.SimpleQueue[tuple[_Metered, Found, datetime]] = queue.SimpleQueue()
 
@@ -104,8 +104,8 @@ class PoolMeter:
     def _take(self, metered: _Metered, found: Found, at: datetime, now: datetime) -> None:
         metered.is_asked = False
         try:
-            if isinstance(found, str):
-                raise WrongUsage(found)
+            if isinstance(found, str) or self._mapper is None:
+                raise WrongUsage(str(found))
             metered.load = load_read(metered.pool, found, self._mapper, at=at)
             metered.schedule = metered.schedule.answered(now)
         except WrongUsage as error:
