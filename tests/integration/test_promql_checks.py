@@ -89,7 +89,7 @@ def test_prometheus_reads_a_hostile_fact_as_it_is(api: PrometheusApi) -> None:
 
 
 def test_what_was_is_read_as_a_range(api: PrometheusApi) -> None:
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     (series,) = api.history('queue{host="web-1"}', start=now - timedelta(hours=1), end=now, step=timedelta(seconds=1))
     assert series.labels["host"] == "web-1"
     assert {value for _, value in series.points} == {3.0}
