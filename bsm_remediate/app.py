@@ -31,6 +31,7 @@ from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.inventory import Inventory
 from bsm_remediate.domain.listing import Listing
+from bsm_remediate.domain.metric import METRICS
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Pause, Situation
@@ -180,6 +181,8 @@ class Installation:
         for name, one in self.settings.sources.items():
             if isinstance(one, MetricSourceSection):
                 continue
+            if name == METRICS:
+                raise WrongUsage(f"sources.{name}: that is what the engine's own signals of figures are called")
             reading = one.reading() if isinstance(one, GenericSource) else None
             if one.kind not in SOURCES:
                 known = ", ".join(sorted(SOURCES))

@@ -220,6 +220,7 @@ def _judged(rule: AlertRule, bundle: Bundle, classifier: Classifier, seen: Seque
         policy
         for policy in bundle.policies.values()
         if policy.mode is not Mode.OFF
+        and policy.metric is None  # no rule's alert is made of its figures
         and all(matcher.label not in labels or matcher.matches(labels) for matcher in policy.match)
     ]
     surely = _best(one for one in may_match if all(matcher.label in labels for matcher in one.match))

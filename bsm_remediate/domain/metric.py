@@ -95,4 +95,9 @@ def _annotations(watch: Watch, threshold: Threshold) -> dict[str, str]:
 
 def figure_of(alert: Alert) -> float | None:
     """The figure that switched `alert` on; None where it isn't made of one."""
-    return float(alert.annotations[VALUE]) if alert.source == METRICS and VALUE in alert.annotations else None
+    if alert.source != METRICS:
+        return None
+    try:
+        return float(alert.annotations.get(VALUE, ""))
+    except ValueError:
+        return None

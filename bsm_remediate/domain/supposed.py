@@ -25,7 +25,8 @@ def supposed_alerts(bundle: Bundle, own: Mapping[NodeId, State], at: datetime) -
     """
     classifier = Classifier(bundle)
     policies = sorted(
-        (policy for policy in bundle.policies.values() if policy.do),
+        # A figure that says nothing about the state isn't what an outage would be noticed by.
+        (one for one in bundle.policies.values() if one.do and (one.metric is None or one.sets in _FAILING)),
         key=lambda one: (one.evidence is not Evidence.DIRECT, -one.mode, -one.precedence, one.id),
     )
     found: list[Alert] = []

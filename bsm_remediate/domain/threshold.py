@@ -92,7 +92,7 @@ class Watch:
             return self._seen_on(value, at, threshold)
         if not threshold.is_beyond(value):
             return Watch(value=value, seen_at=at, onsets=self._recent(at))
-        began_at = self.began_at if self.phase is Phase.PENDING and self.began_at is not None else at
+        began_at = self.began_at if self.began_at is not None else at  # pending, or not beyond before
         if at - began_at < threshold.hold:
             return Watch(phase=Phase.PENDING, value=value, seen_at=at, began_at=began_at, onsets=self._recent(at))
         onsets = (*self._recent(at), at)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.verification import Observation
+from bsm_remediate.errors import QueryRefused
 from tests.integration.real_prometheus import Page, prometheus, until
 
 HOSTILE = "web-1\"} or vector(1) # '`\\{{ 7 * 7 }}\n"
@@ -84,6 +86,16 @@ def test_prometheus_reads_a_hostile_fact_as_it_is(api: PrometheusApi) -> None:
     query = compile_promql('label_replace(vector(1), "fact", "{{ component.host }}", "", "")')
     (sample,) = api.instant(query(Component(id=NodeId("web-1"), host=HOSTILE))).samples
     assert sample.labels == {"fact": HOSTILE}
+
+
+def test_what_was_is_read_as_a_range(api: PrometheusApi) -> None:
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    (series,) = api.history('queue{host="web-1"}', start=now - timedelta(hours=1), end=now, step=timedelta(seconds=1))
+    assert series.labels["host"] == "web-1"
+    assert {value for _, value in series.points} == {3.0}
+    assert all(now - timedelta(hours=1) <= at <= now for at, _ in series.points)
+    with pytest.raises(QueryRefused, match="exceeded maximum resolution"):
+        api.history("queue", start=now - timedelta(days=1), end=now, step=timedelta(seconds=1))
 
 
 def test_a_prometheus_that_has_gone_holds_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle, Settings, Watchdog
 from bsm_remediate.domain.coverage import Cover, Coverage, Reach, measure
 from bsm_remediate.domain.matcher import Matcher, MatchOperator
+from bsm_remediate.domain.metric import POLICY_LABEL, Metric
 from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.threshold import Side, Threshold
 from bsm_remediate.testing.builders import NINE, alert, bundle, component, either, policy, service
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "alerts" / "alertmanager"
@@ -122,6 +126,14 @@ def test_rules_are_judged_by_what_all_their_alerts_have_in_common() -> None:
         (Reach.OPEN, Cover.OPEN),
     ]
     assert [gap.name for gap in found.gaps if gap.kind == "rule_without_policy"] == ["Other"]
+
+
+def test_a_metric_policy_covers_no_rule() -> None:
+    threshold = Threshold(side=Side.ABOVE, limit=1, clear=1, stale_after=timedelta(seconds=90))
+    metric = Metric(query="cpu", threshold=threshold, every=timedelta(seconds=30))
+    busy = replace(policy("busy", match={POLICY_LABEL: "busy"}), metric=metric)
+    found = covered(shop=bundle(*PARTS, busy), rules=(AlertRule(name="Open"),))
+    assert [one.cover for one in found.rules] == [Cover.NONE]
 
 
 def test_a_rule_whose_alerts_fire_is_about_what_they_are_about() -> None:

@@ -13,10 +13,16 @@ from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.foresight import Expected, Foresight
+<<<<<<< HEAD
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.outlook import Outlook
+=======
+from bsm_remediate.domain.ids import Fingerprint, NodeId
+from bsm_remediate.domain.metric import figure_of
+>>>>>>> h/probe
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
+from bsm_remediate.domain.supposed import supposed_alerts
 from bsm_remediate.domain.threshold import Threshold
 from bsm_remediate.engine.metering import Metering
 from bsm_remediate.errors import StoreUnavailable
@@ -291,6 +297,52 @@ def test_guards_hold_for_it_as_for_any_alert(shop: Timeline) -> None:
     _busy(shop, web_1=0.5)
     shop.healthy("web-1").at("09:04:00")
     assert shop.run_of("web-1").state is RunState.SUCCEEDED
+
+
+def test_at_most_eight_are_asked_at_once(shop: Timeline, tmp_path: Path) -> None:
+    policies = "".join(f"  p{n}: {{metric: {{query: q{n}, above: 1}}}}\n" for n in range(20))
+    bundle = _bundle(tmp_path, SHOP[: SHOP.index("policies:")] + "policies:\n" + policies)
+    metering = Metering({"prometheus": shop.figures}, usual="prometheus", clock=shop.clock)
+    begun: list[Callable[[], None]] = []
+
+    def refresh() -> int:
+        metering.refresh(
+            bundle,
+            shop.store,
+            shop.engine._picture,
+            leads=True,
+            spawn=lambda work, _: begun.append(work),
+            arrived=shop.engine.wake,
+        )
+        return len(begun)
+
+    assert [refresh(), refresh()] == [8, 8]
+    for work in begun[:3]:
+        work()
+    refresh()
+    assert refresh() == 11
+    assert not metering.is_complete
+
+
+def test_an_outage_that_is_only_imagined_is_not_noticed_by_a_figure_without_a_state(tmp_path: Path) -> None:
+    own, noted = {NodeId("web-1"): State.DOWN}, SHOP.replace("    do:", "    sets: down\n    do:")
+    assert supposed_alerts(_bundle(tmp_path, SHOP), own, BEGIN) == ()
+    assert [one.name for one in supposed_alerts(_bundle(tmp_path, noted), own, BEGIN)] == ["relieve-web"]
+
+
+def test_a_text_that_is_no_figure_is_none() -> None:
+    alert = Alert(
+        source="metrics",
+        fingerprint=Fingerprint("f"),
+        status=AlertStatus.FIRING,
+        labels={},
+        annotations={"value": "{{ 7 }}"},
+        starts_at=BEGIN,
+        received_at=BEGIN,
+    )
+    assert (figure_of(alert), figure_of(replace(alert, annotations={}))) == (None, None)
+    assert figure_of(replace(alert, annotations={"value": "1.5"})) == 1.5
+    assert figure_of(replace(alert, source="generic", annotations={"value": "1.5"})) is None
 
 
 # --- looking ahead ---------------------------------------------------------------------------------------------------

@@ -54,6 +54,22 @@ def test_what_is_restless_goes_off_only_after_five_calm_minutes() -> None:
     assert (phases[-2], phases[-1]) == ("on", "off")
 
 
+AT_ONCE = Threshold(side=Side.ABOVE, limit=1, clear=1, stale_after=timedelta(seconds=90))
+
+
+def test_calm_that_nobody_saw_does_not_count() -> None:
+    restless = [2, 0, 2, 0, 2]
+    assert _after(*restless, *[0] * 4, None, None, 0, every_s=60, threshold=AT_ONCE)[-2:] == ["unknown", "on"]
+
+
+@pytest.mark.parametrize(("minutes", "phase"), [(29, Phase.ON), (30, Phase.OFF)])
+def test_what_is_half_an_hour_ago_is_not_of_late(minutes: int, phase: Phase) -> None:
+    watch = Watch()
+    for minute, value in [(0, 2), (1, 0), (2, 2), (3, 0), (minutes - 1, 2), (minutes, 0)]:
+        watch = watch.saw(value, NINE + timedelta(minutes=minute), AT_ONCE)
+    assert watch.phase is phase
+
+
 def test_a_watch_remembers_since_when() -> None:
     watch = Watch()
     for number in range(6):

@@ -199,6 +199,7 @@ def test_every_other_source_with_a_secret_is_asked_for_standard_webhooks(
 @pytest.mark.parametrize(
     ("toml", "why"),
     [
+        ('[sources.metrics]\nkind = "generic"', "sources.metrics: that is what the engine's own signals"),
         ("[sources.nagios]", "sources.nagios.kind: 'nagios' is none of alertmanager, cloudwatch"),
         ('[sources.zabbix]\nsecret_files = "SHORT"', "must hold 24 to 64 bytes"),
         ('[sources.generic]\nsecret_files = "NO BASE64"', "must be whsec_ and base64"),
