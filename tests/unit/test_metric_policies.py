@@ -13,13 +13,9 @@ from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.foresight import Expected, Foresight
-<<<<<<< HEAD
-from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.outlook import Outlook
-=======
 from bsm_remediate.domain.ids import Fingerprint, NodeId
 from bsm_remediate.domain.metric import figure_of
->>>>>>> h/probe
+from bsm_remediate.domain.outlook import Outlook
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
 from bsm_remediate.domain.supposed import supposed_alerts
