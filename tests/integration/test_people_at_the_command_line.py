@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,10 @@ def test_the_file_paused_is_shown_while_it_is_there(desk: Desk, url: str | None)
 def test_an_approval_is_bound_to_the_plan_that_was_looked_at(desk: Desk, server: Served) -> None:
     import requests
 
-    requests.post(f"{server.url}/api/v1/webhooks/alertmanager", json={"version": "4", "alerts": [ALERT]}, timeout=10)
+    alert = {**ALERT, "startsAt": datetime.now(UTC).isoformat()}
+    body = {"version": "4", "alerts": [alert]}
+    answer = requests.post(f"{server.url}/api/v1/webhooks/alertmanager", json=body, timeout=10)
+    assert answer.status_code == 202, answer.text
     run: dict[str, Any] = {}
     for _ in range(100):
         rows = [one for one in desk.tells("runs")["items"] if one["state"] == "awaiting_approval"]

@@ -32,7 +32,7 @@ def worker_of(fleet: Fleet) -> Replica:
     def look() -> bool:
         for one in fleet.replicas:
             for line in _command_lines():
-                if f"state-{one.name}/runs" in line:
+                if f"{fleet.world.folder}/state-{one.name}/runs" in line:
                     found.append(one)
                     return True
         return False
