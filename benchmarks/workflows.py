@@ -51,7 +51,7 @@ from bsm_remediate.testing.timeline import KEYS
 
 AT_ONCE = 16
 SHARE = 0.25
-"""Of DBOS's own rate: beside a workflow's records each of our runs commits ten times what it did, before its effect."""
+"""Of DBOS's own rate: beside a workflow's records each of our runs commits seven times what it does, before it does."""
 ALONE, OURS, ENGINE = "DBOS alone, 5 steps", "reserve to end", "alert to end, by the engine"
 
 
