@@ -91,9 +91,9 @@ PARTS = (
         options=("--rounds", "5"),
         quick=("--rounds", "1", "--runs", "48"),
         text="Runs a second where playbooks and checks take no time: what the durable engine itself costs. Each run is"
-        " a workflow of four steps and nine commits of ours (reserved, claimed, started, tasks, ended, verified), with"
-        " its events in the journal. `DBOS alone` are workflows of five empty steps in the same database. By the engine"
-        " everything is evaluated and planned anew before each start.",
+        " a workflow of four steps, and seven commits of ours in the same database: reserved, claimed, started, task,"
+        " ended, checked, succeeded. `DBOS alone` are workflows of five empty steps. By the engine everything is"
+        " evaluated and planned anew before each start.",
     ),
     Part(
         title="Take-over",

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
 import goals
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bsm_remediate.adapters.sql.store import SqlStore, open_store
 from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.run import RunState
 from tests.integration.replicas.fleet import Fleet, Replica, eventually
 from tests.integration.replicas.world import HOSTS
 
@@ -51,10 +53,13 @@ def main() -> None:
         store = open_store(database)
         try:
             fleet.start()
-            rounds = []
-            for number in range(chosen.rounds):
+            rounds: list[Round] = []
+            for host in cycle(HOSTS):
                 leader = server.ask(database, "select replica from bsm_leader")
-                rounds.append(kill_one(fleet, store, HOSTS[number % len(HOSTS)], leader))
+                done = kill_one(fleet, store, host, leader)
+                rounds += [done] if done is not None else []
+                if len(rounds) == chosen.rounds:
+                    break
         finally:
             store.close()
             fleet.close()
@@ -74,8 +79,8 @@ def report(rounds: list[Round]) -> None:
     )
 
 
-def kill_one(fleet: Fleet, store: SqlStore, host: str, leader: str) -> Round:
-    """One round, after which all is as before."""
+def kill_one(fleet: Fleet, store: SqlStore, host: str, leader: str) -> Round | None:
+    """One round, after which all is as before; None when the playbook had ended before its replica was killed."""
     before = fleet.world.attempts()
     fleet.post(fleet.world.break_(host))
     eventually(lambda: fleet.world.attempts() > before, what=f"a playbook works on {host}")
@@ -84,20 +89,28 @@ def kill_one(fleet: Fleet, store: SqlStore, host: str, leader: str) -> Round:
     pid = lost.pid
     killed_at = datetime.now(UTC)
     lost.kill()
+    if (left := store.run(run.id)) is None or left.state is not RunState.RUNNING:
+        restored(fleet, store, host, run.id, lost)
+        return None
     eventually(lambda: fleet.world.attempts() > before + 1, what=f"another replica goes on with {host}")
     acted_s = (datetime.now(UTC) - killed_at).total_seconds()
     again = store.run(run.id)
     assert again is not None
     assert again.started_at is not None
     assert again.attempt == run.attempt + 1
-    eventually(lambda: not _is_unfinished(store, run.id), what="the run ends")
+    restored(fleet, store, host, run.id, lost)
+    begun_s = (again.started_at - killed_at).total_seconds()
+    return Round(begun_s=begun_s, acted_s=acted_s, led=f"-{pid}-" in leader)
+
+
+def restored(fleet: Fleet, store: SqlStore, host: str, run: RunId, lost: Replica) -> None:
+    """Wait for the end of `run`, and have everything as before."""
+    eventually(lambda: not _is_unfinished(store, run), what="the run ends")
     assert fleet.world.is_well(host)
     assert fleet.world.overlaps() == []
     fleet.post(fleet.world.ended(host))
     lost.start()
     lost.wait_until_up()
-    begun_s = (again.started_at - killed_at).total_seconds()
-    return Round(begun_s=begun_s, acted_s=acted_s, led=f"-{pid}-" in leader)
 
 
 def _is_unfinished(store: SqlStore, run: RunId) -> bool:
