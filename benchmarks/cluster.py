@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,9 @@ def cluster() -> Iterator[Cluster]:
         call("pg_ctl", "-w", "-s", "-l", str(folder / "log"), "start")
         try:
             yield Cluster(programs, folder, port)
+        except BaseException:
+            sys.stderr.write((folder / "log").read_text()[-1_000:])
+            raise
         finally:
             call("pg_ctl", "-w", "-s", "-m", "immediate", "stop", check=False)  # what went wrong before counts
     finally:
