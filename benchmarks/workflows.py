@@ -44,6 +44,7 @@ from bsm_remediate.engine.dispatcher import run_event
 from bsm_remediate.engine.engine import Engine
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.sealer import Sealer
+from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.under_way import UnderWay
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.executor import Scripted, SimulatedExecutor, SimulatedProber
@@ -183,6 +184,9 @@ def reserve_to_end(url: str, runs: int) -> float:
             executor=one.executor,
             prober=one.prober,
             clock=one.clock,
+            gate=StartGate(
+                one.store, one.clock, bundle=lambda: one.bundle, brake=lambda: None, saw=lambda _served: None
+            ),
             firing=lambda _keys: (),
             may_act=one.lease.is_valid,
             remains_s=one.lease.remains_s,
