@@ -126,7 +126,8 @@ def worker_of(fleet: Fleet) -> Replica:
             lines.append(entry.read_bytes().decode(errors="replace"))
         except OSError:
             continue
-    return next(one for one in fleet.replicas if any(f"state-{one.name}/runs" in line for line in lines))
+    folder = fleet.world.folder  # other fleets may be at work on this machine
+    return next(one for one in fleet.replicas if any(f"{folder}/state-{one.name}/runs" in line for line in lines))
 
 
 if __name__ == "__main__":
