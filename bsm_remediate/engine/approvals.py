@@ -35,13 +35,7 @@ def escalate_unanswered(runs: Iterable[Run], *, bundle: Bundle, records: RunReco
         }
         event = Event(kind="run.approval_escalated", at=now, subject=run.id, facts=facts)
         records.update(replace(run, escalated_at=now), [event])
-        _log.warning(
-            "run.approval_escalated run=%s component=%s waited_s=%d", run.id, run.component, waited_s(run, now)
-        )
-
-
-def waited_s(run: Run, now: datetime) -> int:
-    return int((now - run.planned_at).total_seconds())
+        _log.warning("run.approval_escalated run=%s component=%s waited=%s", run.id, run.component, waited)
 
 
 def _whom_to_tell(run: Run, bundle: Bundle) -> list[str]:

@@ -83,7 +83,7 @@ class DryRuns:
         except RemediationError as error:
             return str(error)
         if order is None:
-            return f"run {run.id} was planned by a bundle that isn't there any more"
+            return f"what run {run.id} would do isn't known now; look at the plan again"
         if run.id in self._under_way:
             return f"a dry run of {run.id} is under way"
         facts = {"component": run.component, "policy": run.policy, "playbook": run.playbook}

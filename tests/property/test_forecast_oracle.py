@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import erf, inf, isnan, nan, sqrt
 from statistics import median
 
@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from bsm_remediate.domain.forecast import Direction, Forecast, Grounds, Reach
 from bsm_remediate.domain.forecast_buckets import Buckets
-from bsm_remediate.domain.forecast_counter import CounterRate
 from bsm_remediate.domain.forecast_history import without_spikes
 from bsm_remediate.domain.forecast_paths import crossing_odds
 from bsm_remediate.domain.forecast_trend import fitted
@@ -136,15 +135,6 @@ def test_spikes_are_left_out_by_the_median_of_five(values: list[float]) -> None:
         return
     middle = [median(values[place - 2 : place + 3]) for place in range(2, len(values) - 2)]
     assert found == [middle[0]] * 2 + middle + [middle[-1]] * 2
-
-
-@given(st.lists(st.integers(0, 50), min_size=2, max_size=30), st.integers(1, 60))
-def test_a_counter_never_runs_backwards_however_often_it_resets(counts: list[int], step_s: int) -> None:
-    rate = CounterRate()
-    rates = [rate.observe(EPOCH + number * timedelta(seconds=step_s), count) for number, count in enumerate(counts)]
-    assert rates[0] is None
-    for (before, after), found in zip(pairwise(counts), rates[1:], strict=True):
-        assert found == pytest.approx((after - before if after >= before else after) / step_s)
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
