@@ -401,7 +401,7 @@ class Engine:
             max_mode=self._options.max_mode,
             suppressed=self._monitoring.suppressed_now(self._picture),
             doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
-            loads=self._meter.loads(tuple(self.bundle.pools.values())) if self._meter is not None else {},
+            loads=self._meter.loads(tuple(self.bundle.pools.values())) if self._meter and self._is_leading else {},
             courses=self._courses(),
             standing_order=tuple(step.key for step in self.evaluation.plan.steps) if self.evaluation else (),
         )

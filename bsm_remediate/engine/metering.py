@@ -31,11 +31,10 @@ from bsm_remediate.domain.metric import (
 )
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.polling import Schedule
-from bsm_remediate.domain.sample import Sample
 from bsm_remediate.domain.threshold import Phase, Threshold, Watch
 from bsm_remediate.engine.picture import Picture
+from bsm_remediate.engine.reading import Reading, read
 from bsm_remediate.engine.under_way import Spawn
-from bsm_remediate.errors import SourceUnreachable
 from bsm_remediate.ports import AlertLog, Clock, MetricSource
 
 _log = logging.getLogger(__name__)
@@ -46,8 +45,6 @@ _FORGOTTEN = timedelta(days=1)
 """A series that its source no longer knows is over after so long."""
 _ALIKE = timedelta(milliseconds=1)
 """Times that differ by less are one time: the store keeps them as numbers."""
-_MOST_SERIES = 10_000
-"""Of one policy."""
 _CHUNK = 2_000
 
 Foresights = Callable[[Threshold], Foresight]
@@ -109,7 +106,7 @@ class Metering:
         self._digest: Digest | None = None
         self._metered: dict[PolicyId, _Metered] = {}
         self._under_way = 0
-        self._arrived: queue.SimpleQueue[tuple[_Metered, Sequence[Sample] | str, datetime]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[_Metered, Reading, datetime]] = queue.SimpleQueue()
 
     @property
     def is_complete(self) -> bool:
@@ -189,23 +186,11 @@ class Metering:
         self._arrived.put((metered, self._asked(metered.metric), asked_at))
         arrived()
 
-    def _asked(self, metric: Metric) -> Sequence[Sample] | str:
+    def _asked(self, metric: Metric) -> Reading:
         name = metric.source if metric.source is not None else self._usual
-        source = self._sources.get(name) if name is not None else None
-        if source is None:
-            return f"there is no source {name}" if name else "there is no Prometheus to ask"
-        try:
-            found = source.samples(metric.query)
-        except SourceUnreachable as error:
-            return str(error.args[0])
-        except Exception as error:  # noqa: BLE001 - an answer nobody thought of must not end the readings
-            _log.exception("metric.reading_failed source=%s", name)
-            return type(error).__name__
-        if len(found) > _MOST_SERIES:
-            return f"the query has {len(found)} series, more than {_MOST_SERIES}"
-        return found
+        return read(self._sources.get(name) if name is not None else None, metric.query, name=name or "")
 
-    def _take(self, metered: _Metered, found: Sequence[Sample] | str, asked_at: datetime) -> None:
+    def _take(self, metered: _Metered, found: Reading, asked_at: datetime) -> None:
         metered.is_asked, metered.is_tried, metered.looked_at = False, True, None
         now = self._clock.now()
         if isinstance(found, str):

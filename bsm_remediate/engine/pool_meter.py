@@ -14,9 +14,9 @@ from bsm_remediate.domain.mapping import Mapper
 from bsm_remediate.domain.polling import Schedule
 from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.domain.pool_load import load_read
-from bsm_remediate.domain.sample import Sample
+from bsm_remediate.engine.reading import Reading, read
 from bsm_remediate.engine.under_way import Spawn
-from bsm_remediate.errors import SourceUnreachable, WrongUsage
+from bsm_remediate.errors import WrongUsage
 from bsm_remediate.ports import Clock, MetricSource
 
 _log = logging.getLogger(__name__)
@@ -25,9 +25,6 @@ EVERY = timedelta(seconds=15)
 STALE_AFTER = timedelta(seconds=60)
 """Nobody moves traffic by an older reading."""
 
-Found = Sequence[Sample] | str
-"""Figures, or why there are none."""
-
 
 @dataclass(slots=True)
 class _Metered:
@@ -35,10 +32,12 @@ class _Metered:
     schedule: Schedule
     load: Load | None = None
     is_asked: bool = False
+    failure: str = ""
+    """Why the last reading gave no load."""
 
 
 class PoolMeter:
-    """Implements `LoadMeter`. Each pool with a query is read in a thread of its own, at its own pace."""
+    """Implements `LoadMeter`. Each pool that a policy rebalances is read in a thread of its own, at its own pace."""
 
     def __init__(
         self,
@@ -60,7 +59,7 @@ class PoolMeter:
         self._digest: Digest | None = None
         self._mapper: Mapper | None = None
         self._metered: dict[str, _Metered] = {}
-        self._arrived: queue.SimpleQueue[tuple[_Metered, Found, datetime]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[_Metered, Reading, datetime]] = queue.SimpleQueue()
 
     def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
         now = self._clock.now()
@@ -83,31 +82,31 @@ class PoolMeter:
         if bundle.digest == self._digest:
             return
         self._digest, self._mapper = bundle.digest, Mapper(bundle)
-        asked = [pool for pool in pools if pool.query and self._source is not None]
+        wanted = {one.rebalance for policy in bundle.policies.values() for one in policy.do}
         self._metered = {
-            pool.id: _Metered(pool, Schedule(name=pool.id, every=EVERY, seed=self._seed, due_at=now)) for pool in asked
+            pool.id: _Metered(pool, Schedule(name=pool.id, every=EVERY, seed=self._seed, due_at=now))
+            for pool in pools
+            if pool.query and pool.id in wanted and self._source is not None
         }
 
     def _read(self, metered: _Metered) -> None:
         at = self._clock.now()
-        found: Found
-        try:
-            found = self._source.samples(metered.pool.query) if self._source is not None else "there is no Prometheus"
-        except SourceUnreachable as error:
-            found = str(error.args[0])
-        except Exception as error:  # noqa: BLE001 - an answer nobody thought of must not end the readings
-            _log.exception("load.reading_failed pool=%s", metered.pool.id)
-            found = type(error).__name__
-        self._arrived.put((metered, found, at))
+        self._arrived.put((metered, read(self._source, metered.pool.query), at))
         self._wake()
 
-    def _take(self, metered: _Metered, found: Found, at: datetime, now: datetime) -> None:
+    def _take(self, metered: _Metered, found: Reading, at: datetime, now: datetime) -> None:
         metered.is_asked = False
         try:
             if isinstance(found, str) or self._mapper is None:
                 raise WrongUsage(str(found))
             metered.load = load_read(metered.pool, found, self._mapper, at=at)
-            metered.schedule = metered.schedule.answered(now)
         except WrongUsage as error:
-            _log.warning("load.unknown pool=%s: %s", metered.pool.id, error)
+            if not metered.failure:
+                _log.warning("load.unknown pool=%s: %s", metered.pool.id, error)
+            metered.failure = str(error)
             metered.schedule = metered.schedule.failed(now)
+            return
+        if metered.failure:
+            _log.warning("load.known pool=%s: it is read again", metered.pool.id)
+        metered.failure = ""
+        metered.schedule = metered.schedule.answered(now)

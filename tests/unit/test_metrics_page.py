@@ -16,7 +16,8 @@ from bsm_remediate.domain.metric import alert_of
 from bsm_remediate.domain.polling import LONGEST_BACK_OFF
 from bsm_remediate.domain.selector import parse_selector
 from bsm_remediate.domain.threshold import CALM, RECENTLY, RESTLESS, Watch
-from bsm_remediate.engine.metering import _AT_ONCE, _MOST_SERIES
+from bsm_remediate.engine.metering import _AT_ONCE
+from bsm_remediate.engine.reading import MOST_SERIES
 from bsm_remediate.testing.timeline import BEGIN
 
 ROOT = Path(__file__).parents[2]
@@ -59,4 +60,4 @@ def test_the_alert_of_the_example_is_what_the_engine_would_write() -> None:
 
 def test_its_numbers_are_those_of_the_code() -> None:
     assert (RESTLESS, RECENTLY.total_seconds(), CALM.total_seconds()) == (3, 1800, 300)
-    assert (EVERY.total_seconds(), LONGEST_BACK_OFF.total_seconds(), _AT_ONCE, _MOST_SERIES) == (30, 300, 8, 10_000)
+    assert (EVERY.total_seconds(), LONGEST_BACK_OFF.total_seconds(), _AT_ONCE, MOST_SERIES) == (30, 300, 8, 10_000)

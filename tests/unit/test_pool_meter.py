@@ -24,8 +24,16 @@ services:
   search: {loss_per_minute: 30, requires: {any: [web-1, web-2]}}
 components: {web-1: {}, web-2: {host: w2, aliases: ["10.0.0.2:80"]}, other: {}}
 pools:
-  web: {members: {web-1: {capacity: 100}, web-2: {capacity: 60}}, load: {query: traffic}, serves: [checkout, search]}
-  quiet: {members: {other: {capacity: 1}}, serves: [search]}
+  web:
+    members: {web-1: {capacity: 100}, web-2: {capacity: 60}}
+    load: {query: traffic}
+    serves: [checkout, search]
+    apply: {component: other, playbook: set_weights.yml}
+  quiet: {members: {other: {capacity: 1}}, load: {query: silence}, serves: [search]}
+policies:
+  relieve:
+    match: {alertname: Pressed}
+    do: [{rebalance: web}]
 """
 
 
@@ -63,6 +71,12 @@ def test_figures_count_for_the_member_they_name_however_it_is_named(shop: Shop) 
     assert set(found) == {"web"}
     assert found["web"].by_member == {"web-1": 70.0, "web-2": 25.0}
     assert found["web"].total == 95.0
+
+
+def test_a_pool_that_no_policy_rebalances_is_not_asked_for(shop: Shop) -> None:
+    shop.figures.set("silence", {"other": 1.0})
+    shop.figures.set("traffic", {"web-1": 1.0})
+    assert set(shop.loads(60)) == {"web"}
 
 
 def test_before_the_first_reading_and_without_a_source_no_load_is_known(shop: Shop) -> None:
