@@ -19,9 +19,7 @@ from datetime import timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
-from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
-from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Weights
@@ -31,10 +29,11 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
 from bsm_remediate.engine.approvals import escalate_unanswered
+from bsm_remediate.engine.bundle_in_force import BundleInForce
+from bsm_remediate.engine.chronicle import Chronicle
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.dry_run import DryRuns
 from bsm_remediate.engine.history import with_history
-from bsm_remediate.engine.ledger import LedgerJournal
 from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
@@ -42,7 +41,6 @@ from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.sealer import Sealer
-from bsm_remediate.engine.shadow import ShadowJournal
 from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
@@ -99,13 +97,12 @@ class Engine:
         """`brake` is a pause from outside the store, for when that can't be written. Without a `meter` no weights of
         pools are set.
         """
-        self._evaluator = evaluator
+        self._in_force = BundleInForce(evaluator, reload, taken=self._bundle_taken)
         self._brake = brake
         self._meter = meter
         self._lessons = Lessons(store)
         self._store = store
         self._clock = clock
-        self._reload_bundle = reload
         self._options = options
         self._picture = Picture(store)
         self._workflows = workflows
@@ -149,9 +146,7 @@ class Engine:
             store, remediation, clock, firing=self._picture.firing, spawn=spawn, arrived=self.wake
         )
         self._is_leading = False
-        self._told: dict[tuple[NodeId | None, PolicyId | None], Verdict] = {}
-        self._shadow = ShadowJournal(store)
-        self._ledger = LedgerJournal(store)
+        self._chronicle = Chronicle(store)
         self._sealer = sealer
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
@@ -160,14 +155,15 @@ class Engine:
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
         """The latest; replaced as a whole, so readers of other threads see one moment."""
-        self._reloads: int | None = None
-        """How often the bundle had been reloaded at the latest tick."""
-        self.refused_bundle = ""
-        """Why the last reload was refused; empty when it was taken."""
 
     @property
     def bundle(self) -> Bundle:
-        return self._evaluator.bundle
+        return self._in_force.evaluator.bundle
+
+    @property
+    def refused_bundle(self) -> str:
+        """Why the last reload was refused; empty when it was taken."""
+        return self._in_force.refusal
 
     @property
     def max_mode(self) -> Mode:
@@ -268,10 +264,13 @@ class Engine:
         if leads and not self._is_leading:
             self._sealer.seal()  # what those before wrote last: the journal is read from here on
             self._note_active_policies()
-            self._told = {}
-            self._ledger.forget()
+            self._chronicle.forget()
         self._is_leading = leads
         return leads
+
+    def _bundle_taken(self) -> None:
+        if self._is_leading:
+            self._note_active_policies()
 
     def _note_active_policies(self) -> None:
         """Since when each policy acts: signals from before wait for a person (DESIGN 4)."""
@@ -293,12 +292,12 @@ class Engine:
         if leads:
             self._serve_people()
         standing = self._store.standing()
-        self._follow_reloads(standing.reloads)
+        self._in_force.follow(standing.reloads)
         for run in standing.cancelling:
             self._under_way.cancel(run)
         self._gate.has_seen(standing)
         situation = self.situation()
-        evaluation = self._evaluator.evaluate(situation)
+        evaluation = self._in_force.evaluator.evaluate(situation)
         self.evaluation = evaluation
         if leads:
             self._decide(evaluation)
@@ -307,7 +306,7 @@ class Engine:
 
     def _decide(self, evaluation: Evaluation) -> None:
         """What only the engine that leads does."""
-        self._tell(evaluation)
+        self._chronicle.tell(evaluation, self.bundle)
         if self._stopping.is_set():
             return
         dead = self._lease.dead()
@@ -421,51 +420,9 @@ class Engine:
             store=self._store,
             bundle=self.bundle,
             picture=self._picture,
-            reload=self._reload_as_leader,
+            reload=self._in_force.reload,
             dry_run=self._dry_runs.ask,
             now=self._clock.now(),
         )
         if served:
             self._picture.refresh(self._clock.now())
-
-    def _reload_as_leader(self) -> str:
-        refusal = self._reload()
-        if not refusal and self._reloads is not None:
-            self._reloads += 1
-        return refusal
-
-    def _follow_reloads(self, reloads: int) -> None:
-        """Read the bundle anew when the engine that leads was asked to: this one may lead next."""
-        if self._reloads is not None and self._reloads < reloads:
-            refusal = self._reload()
-            _log.info("bundle.reloaded") if not refusal else _log.error("bundle.refused: %s", refusal)
-        self._reloads = reloads
-
-    def _reload(self) -> str:
-        found = self._reload_bundle()
-        if isinstance(found, str):
-            self.refused_bundle = found
-            return found
-        self.refused_bundle = ""
-        self._evaluator = found
-        if self._is_leading:
-            self._note_active_policies()
-        return ""
-
-    def _tell(self, evaluation: Evaluation) -> None:
-        """Journal every decision whose verdict changed, and every change of state, loss rate or causes."""
-        verdicts = {(one.component, one.policy): one for one in evaluation.decisions}
-        changed = [one for key, one in verdicts.items() if self._told.get(key) is not one.verdict]
-        events = [_decided(one, evaluation) for one in changed]
-        events += self._shadow.events(evaluation, self.bundle)
-        events += self._ledger.events(evaluation, self.bundle)
-        if events:
-            self._store.append(events)
-        self._told = {key: one.verdict for key, one in verdicts.items()}
-        self._shadow.written()
-        self._ledger.written()
-
-
-def _decided(decision: Decision, evaluation: Evaluation) -> Event:
-    facts = {"policy": decision.policy, "verdict": decision.verdict.value, "reason": decision.reason}
-    return Event(kind="decision.made", at=evaluation.plan.at, subject=decision.component or "", facts=facts)

@@ -49,10 +49,6 @@ class LedgerJournal:
         self._kept_at: datetime | None = None
         self._keeps_at: datetime | None = None
 
-    def forget(self) -> None:
-        """Another engine may have written meanwhile."""
-        self._known = None
-
     def events(self, evaluation: Evaluation, bundle: Bundle) -> list[Event]:
         """What must be appended now; once that is done, `written` says so."""
         now = evaluation.situation.at

@@ -163,3 +163,20 @@ def test_a_policy_that_may_act_leaves_nothing_in_the_shadow_s_journal(bundle: Bu
     shop = Timeline(bundle, MemoryStore())
     shop.at("09:00:00").fires("PostgresDown", instance="db-1").at("09:02:00")
     assert episodes(shop.store) == ()
+
+
+def test_an_engine_that_leads_again_tells_no_end_that_another_has_told(bundle: Bundle) -> None:
+    shop = Timeline(bundle, MemoryStore())
+    shop.at("09:00:00").fires("QueueDown", instance="queue-1")
+    first = shop.engine
+    shop.restarts().at("09:00:10").resolves("QueueDown", instance="queue-1")
+    shop.at("09:00:20")
+    told = [event.kind for event in shadow_events(shop.store)]
+    assert told[-1] == "shadow.ended"
+    shop.lease.leading = False
+    first.tick()
+    shop.lease.leading = True
+    first.tick()
+    shop.engine = first
+    shop.at("09:00:30")
+    assert [event.kind for event in shadow_events(shop.store)] == told
