@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import isfinite
 
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
-from bsm_remediate.domain.foresight import Expected, Foresight
+from bsm_remediate.domain.foresight import Foresight
 from bsm_remediate.domain.ids import Digest, Fingerprint, PolicyId
 from bsm_remediate.domain.metric import (
-    FORECAST_LABEL,
     METRICS,
-    ON,
     POLICY_LABEL,
-    WAS,
-    Metric,
     alert_expected,
     alert_of,
     fingerprint_of,
@@ -31,9 +28,11 @@ from bsm_remediate.domain.metric import (
 )
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.polling import Schedule
-from bsm_remediate.domain.threshold import Phase, Threshold, Watch
+from bsm_remediate.domain.sample import Series
+from bsm_remediate.domain.threshold import Phase, Threshold
+from bsm_remediate.engine.metered import Metered, MeteredSeries, restored
 from bsm_remediate.engine.picture import Picture
-from bsm_remediate.engine.reading import Reading, read
+from bsm_remediate.engine.reading import Reading, read, read_past
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.ports import AlertLog, Clock, MetricSource
 
@@ -51,38 +50,15 @@ Foresights = Callable[[Threshold], Foresight]
 """Makes what looks ahead on one series."""
 
 
-@dataclass(slots=True)
-class _Series:
-    """One series of a policy."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a reading brought."""
 
-    labels: Mapping[str, str]
-    watch: Watch = field(default_factory=Watch)
-    is_told: bool = False
-    """While it is unknown: whether the store has said so. A person may have ended that since."""
-    foresight: Foresight | None = None
-    expected: Expected | None = None
-    expected_since: datetime | None = None
-
-
-@dataclass(slots=True)
-class _Metered:
-    """One policy's metric."""
-
-    policy: PolicyId
-    metric: Metric
-    schedule: Schedule
-    series: dict[Fingerprint, _Series] = field(default_factory=dict)
-    is_asked: bool = False
-    """Whether a reading is under way."""
-    is_tried: bool = False
-    answered_at: datetime | None = None
-    failure: str = ""
-    """Of the last reading."""
-    looked_at: datetime | None = None
-    """When what it changes was last worked out; None: something is new."""
-
-    def is_to_be_looked_at(self, now: datetime) -> bool:
-        return self.is_tried and (self.looked_at is None or now - self.looked_at >= self.metric.every)
+    metered: Metered
+    found: Reading
+    asked_at: datetime
+    past: Sequence[Series] = ()
+    """What the figures were, for what looks ahead; asked once, with the first reading."""
 
 
 class Metering:
@@ -104,9 +80,9 @@ class Metering:
         self._seed = seed
         self._foresights = foresights
         self._digest: Digest | None = None
-        self._metered: dict[PolicyId, _Metered] = {}
+        self._metered: dict[PolicyId, Metered] = {}
         self._under_way = 0
-        self._arrived: queue.SimpleQueue[tuple[_Metered, Reading, datetime]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
 
     @property
     def is_complete(self) -> bool:
@@ -142,10 +118,10 @@ class Metering:
                 self._under_way += 1
                 spawn(lambda one=one: self._read(one, arrived), f"metric-{one.policy}")  # type: ignore[misc]
         while not self._arrived.empty():
-            metered, found, asked_at = self._arrived.get()
+            answer = self._arrived.get()
             self._under_way -= 1
-            if self._metered.get(metered.policy) is metered:
-                self._take(metered, found, asked_at)
+            if self._metered.get(answer.metered.policy) is answer.metered:
+                self._take(answer)
         for one in self._metered.values():
             if one.is_to_be_looked_at(now):
                 changes += self._changes(one, picture)
@@ -167,7 +143,7 @@ class Metering:
                 self._metered[policy] = before
                 continue
             schedule = Schedule(name=policy, every=metric.every, seed=self._seed, due_at=now)
-            self._metered[policy] = _Metered(policy, metric, schedule)
+            self._metered[policy] = Metered(policy, metric, schedule)
         orphans = []
         for alert in picture.alerts:
             if alert.source != METRICS:
@@ -176,21 +152,22 @@ class Metering:
             if owner is None:
                 orphans.append(replace(alert, status=AlertStatus.RESOLVED, ends_at=now, received_at=now))
             else:
-                owner.series.setdefault(alert.fingerprint, _restored(alert, picture))
+                owner.series.setdefault(alert.fingerprint, restored(alert, picture))
         return orphans
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
-    def _read(self, metered: _Metered, arrived: Callable[[], None]) -> None:
-        asked_at = self._clock.now()
-        self._arrived.put((metered, self._asked(metered.metric), asked_at))
+    def _read(self, metered: Metered, arrived: Callable[[], None]) -> None:
+        asked_at, metric = self._clock.now(), metered.metric
+        name = metric.source if metric.source is not None else self._usual
+        source = self._sources.get(name) if name is not None else None
+        is_first = metered.answered_at is None and metric.threshold.forecast is not None
+        past = read_past(source, metric.query, now=asked_at) if is_first and self._foresights is not None else ()
+        self._arrived.put(_Answer(metered, read(source, metric.query, name=name or ""), asked_at, past))
         arrived()
 
-    def _asked(self, metric: Metric) -> Reading:
-        name = metric.source if metric.source is not None else self._usual
-        return read(self._sources.get(name) if name is not None else None, metric.query, name=name or "")
-
-    def _take(self, metered: _Metered, found: Reading, asked_at: datetime) -> None:
+    def _take(self, answer: _Answer) -> None:
+        metered, found, asked_at = answer.metered, answer.found, answer.asked_at
         metered.is_asked, metered.is_tried, metered.looked_at = False, True, None
         now = self._clock.now()
         if isinstance(found, str):
@@ -203,15 +180,30 @@ class Metering:
             _log.warning("metric.reachable policy=%s: it answers again", metered.policy)
         metered.failure, metered.answered_at = "", asked_at
         metered.schedule = metered.schedule.answered(now)
+        foresights = self._remembering(metered, answer)
         for sample in found:
             labels = series_labels(sample.labels)
             print_ = fingerprint_of(metered.policy, labels)
             series = metered.series.get(print_)
             if series is None:
-                series = metered.series[print_] = _Series(labels)
+                series = metered.series[print_] = MeteredSeries(labels)
+            series.foresight = series.foresight or foresights.get(print_)
             self._saw(series, sample.value, asked_at, metered.metric.threshold)
 
-    def _saw(self, series: _Series, value: float, at: datetime, threshold: Threshold) -> None:
+    def _remembering(self, metered: Metered, answer: _Answer) -> Mapping[Fingerprint, Foresight]:
+        """What looks ahead, by series, with what the figures were before this engine led."""
+        found: dict[Fingerprint, Foresight] = {}
+        if self._foresights is None:
+            return found
+        for series in answer.past:
+            print_ = fingerprint_of(metered.policy, series_labels(series.labels))
+            foresight = found.get(print_) or self._foresights(metered.metric.threshold)
+            for at, value in series.points:
+                foresight = foresight.noted(value, at) if isfinite(value) and at < answer.asked_at else foresight
+            found[print_] = foresight
+        return found
+
+    def _saw(self, series: MeteredSeries, value: float, at: datetime, threshold: Threshold) -> None:
         series.watch = watch = series.watch.saw(value, at, threshold)
         if self._foresights is None or threshold.forecast is None or watch.seen_at != at:
             return
@@ -221,7 +213,7 @@ class Metering:
 
     # --- what that changes -----------------------------------------------------------------------------------------
 
-    def _changes(self, metered: _Metered, picture: Picture) -> Iterable[Alert]:
+    def _changes(self, metered: Metered, picture: Picture) -> Iterable[Alert]:
         now = self._clock.now()
         threshold = metered.metric.threshold
         for print_, series in list(metered.series.items()):
@@ -241,7 +233,7 @@ class Metering:
                 yield from self._told(metered, series, known, picture, now)
 
     def _told(
-        self, metered: _Metered, series: _Series, known: Alert | None, picture: Picture, now: datetime
+        self, metered: Metered, series: MeteredSeries, known: Alert | None, picture: Picture, now: datetime
     ) -> Iterable[Alert]:
         """What is to be written so that the store says what the series says."""
         watch, policy = series.watch, metered.policy
@@ -263,31 +255,12 @@ class Metering:
         else:
             yield alert_expected(policy, series.labels, series.expected, since=since, now=now)
 
-    def _is_gone(self, metered: _Metered, series: _Series, now: datetime) -> bool:
+    def _is_gone(self, metered: Metered, series: MeteredSeries, now: datetime) -> bool:
         """Whether its source answers, and hasn't known it for a day."""
         seen_at, answered_at = series.watch.seen_at, metered.answered_at
         if metered.failure or answered_at is None or series.watch.phase is not Phase.UNKNOWN:
             return False
         return now - (seen_at or series.watch.unknown_since or now) >= _FORGOTTEN
-
-
-def _restored(alert: Alert, picture: Picture) -> _Series:
-    """Where the series of `alert` stood when it was last written."""
-    own = {"alertname", POLICY_LABEL, FORECAST_LABEL}
-    labels = {name: value for name, value in alert.labels.items() if name not in own}
-    if FORECAST_LABEL in alert.labels:
-        return _Series(labels)
-    seen_at = max(alert.received_at, picture.last_seen.get(alert.key, alert.received_at))
-    if alert.is_firing:
-        return _Series(labels, Watch(phase=Phase.ON, seen_at=seen_at, began_at=alert.starts_at))
-    was_on = alert.annotations.get(WAS) == ON
-    watch = Watch(
-        phase=Phase.UNKNOWN,
-        seen_at=seen_at,
-        began_at=alert.starts_at if was_on else None,
-        unknown_since=alert.received_at,
-    )
-    return _Series(labels, watch)
 
 
 def _written(log: AlertLog, changes: Sequence[Alert]) -> bool:

@@ -1,12 +1,13 @@
-"""One reading of figures, as what tick-driven meters make of it: the figures, or why there are none."""
+"""One reading of figures, as meters that tick make of it: the figures, or why there are none; and what they were."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from bsm_remediate.domain.sample import Sample
+from bsm_remediate.domain.sample import Sample, Series
 from bsm_remediate.errors import SourceUnreachable
 from bsm_remediate.ports import MetricSource
 
@@ -14,6 +15,12 @@ _log = logging.getLogger(__name__)
 
 MOST_SERIES = 10_000
 """Of one query."""
+
+_PAST = (
+    (timedelta(days=7), timedelta(hours=2), timedelta(minutes=10)),
+    (timedelta(hours=2), timedelta(0), timedelta(minutes=1)),
+)
+"""From how long ago until how long ago, and how often: as much as forecasts remember."""
 
 Reading: TypeAlias = "Sequence[Sample] | str"
 """Figures, or why there are none."""
@@ -32,4 +39,19 @@ def read(source: MetricSource | None, query: str, *, name: str = "") -> Reading:
         return type(error).__name__
     if len(found) > MOST_SERIES:
         return f"the query has {len(found)} series, more than {MOST_SERIES}"
+    return found
+
+
+def read_past(source: MetricSource | None, query: str, *, now: datetime) -> Sequence[Series]:
+    """What `query` was in the week before `now`, the oldest first, as far as the source remembers. Never raises."""
+    found: list[Series] = []
+    if source is None:
+        return found
+    for since, until, step in _PAST:
+        try:
+            found += source.history(query, start=now - since, end=now - until, step=step)
+        except SourceUnreachable as error:
+            _log.info("figures.past_unknown: %s", error)
+        except Exception:  # noqa: BLE001 - the same as above: it's a help, not a need
+            _log.exception("figures.past_failed")
     return found

@@ -394,3 +394,21 @@ def test_a_leak_is_told_before_the_threshold_is_crossed_and_a_spike_is_not(tmp_p
     assert shop.tick().impact.own == {}
     _busy(shop, web_1=0.5)
     shop.wait_until(lambda: shop.store.active() == [], within_s=1800)
+
+
+def test_a_leak_that_began_before_the_engine_did_is_told_within_minutes(tmp_path: Path) -> None:
+    text = DEGRADED.replace("every: 10s", "every: 10s, forecast: 15m")
+    told = []
+    for is_remembered in (True, False):
+        folder = tmp_path / str(is_remembered)
+        folder.mkdir()
+        shop = Timeline(_bundle(folder, text), MemoryStore(), foresights=lambda _: Outlook())
+        if is_remembered:
+            past = {BEGIN - timedelta(minutes=ago): 0.79 - ago / 200 for ago in range(1, 121)}
+            shop.figures.has_been("cpu", "web-1:9100", past)
+        _busy(shop, web_1=0.79).restarts()
+        shop.asks("pause")
+        for minute in range(5):
+            _busy(shop, web_1=0.79 + minute / 200).at(f"09:0{minute}:00")
+        told.append([alert.labels["instance"] for alert in shop.store.active()])
+    assert told == [["web-1:9100"], []]
