@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ import pytest
 import requests
 
 from bsm_remediate.domain.event import Json
+from tests.integration.command_line import bsm
 from tests.integration.real_prometheus import Page, prometheus, until
 from tests.integration.served import Served
 
@@ -150,13 +148,5 @@ def test_a_source_that_goes_away_is_told_and_doctor_says_what_there_is(tmp_path:
 
 
 def _doctor(site: Path) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "bsm_remediate", "doctor", "--no-hosts", "-o", "json"],
-        cwd=site,
-        env={**os.environ, "BSM_STATE_DIR": str(site / "state")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = bsm(site, "doctor", "--no-hosts", "-o", "json")
     return {row["detail"] for row in json.loads(done.stdout)["checks"]}

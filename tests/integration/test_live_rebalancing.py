@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from tests.integration.command_line import bsm
 from tests.integration.real_prometheus import Page, prometheus, until
 from tests.integration.served import Served
 
@@ -53,15 +51,7 @@ def _site(folder: Path) -> Path:
 
 
 def _shown(folder: Path) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "bsm_remediate", "rebalance", "web", "-o", "json"],
-        cwd=folder,
-        env={**os.environ, "BSM_STATE_DIR": str(folder / "state")},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = bsm(folder, "rebalance", "web", "-o", "json")
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +21,7 @@ from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.verification import Observation
 from bsm_remediate.errors import QueryRefused
+from tests.integration.command_line import bsm
 from tests.integration.real_prometheus import Page, prometheus, until
 
 HOSTILE = "web-1\"} or vector(1) # '`\\{{ 7 * 7 }}\n"
@@ -178,22 +177,9 @@ def test_a_run_is_verified_by_both(tmp_path: Path) -> None:
         (tmp_path / "bsm-remediate.toml").write_text(f'[sources.prometheus]\nurl = "{url}"\n')
         api = PrometheusApi([url], HttpReader(Access(), SystemClock()))
         until(lambda: bool(api.instant("queue == 1").samples), "the page is scraped")
-        ran = _bsm(tmp_path, "run", "--alerts", "alerts.json", "--yes")
+        ran = bsm(tmp_path, "run", "--alerts", "alerts.json", "--yes")
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    (run,) = json.loads(_bsm(tmp_path, "runs", "-o", "json").stdout)["items"]
+    (run,) = json.loads(bsm(tmp_path, "runs", "-o", "json").stdout)["items"]
     assert (run["state"], run["attempt"]) == ("succeeded", 1)
     assert "`look.yml` succeeds on web-1" in run["outcome"]
     assert [path.name for path in (tmp_path / "state" / "runs").iterdir()] == [f"{run['id']}.1"]
-
-
-def _bsm(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bsm_remediate", *arguments],
-        cwd=site,
-        env={**os.environ, "BSM_STATE_DIR": str(site / "state")},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-    )

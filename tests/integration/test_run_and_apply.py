@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from bsm_remediate.domain.plan_document import digest_of, time_text
+from tests.integration.command_line import bsm
 
 POLICIES = """
 currency: EUR
@@ -63,19 +61,6 @@ def site(tmp_path: Path) -> Path:
     (tmp_path / "inventories" / "hosts.yml").write_text(INVENTORY.replace("MARK", str(mark)))
     (tmp_path / "alerts.json").write_text(json.dumps(ALERTS))
     return tmp_path
-
-
-def bsm(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "bsm_remediate", *arguments],
-        cwd=site,
-        env={**os.environ, "BSM_STATE_DIR": str(site / "state")},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=120,
-        check=False,
-    )
 
 
 def changed(plan: Path, **members: object) -> None:
