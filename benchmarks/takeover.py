@@ -49,7 +49,7 @@ def main() -> None:
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, cluster() as server:
         database = server.new_database()
-        fleet = Fleet(Path(folder), database)
+        fleet = Fleet(Path(folder), database, acts=50)
         store = open_store(database)
         try:
             fleet.start()
@@ -84,7 +84,8 @@ def kill_one(fleet: Fleet, store: SqlStore, host: str, leader: str) -> Round | N
     before = fleet.world.attempts()
     fleet.post(fleet.world.break_(host))
     eventually(lambda: fleet.world.attempts() > before, what=f"a playbook works on {host}")
-    lost = worker_of(fleet)
+    lost = fleet.worker()
+    assert lost is not None, "the playbook had ended before anybody looked"
     run = next(one for one in store.runs(since=datetime.now(UTC) - timedelta(minutes=1)) if not one.state.is_over)
     pid = lost.pid
     killed_at = datetime.now(UTC)
@@ -116,18 +117,6 @@ def restored(fleet: Fleet, store: SqlStore, host: str, run: RunId, lost: Replica
 def _is_unfinished(store: SqlStore, run: RunId) -> bool:
     known = store.run(run)
     return known is None or not known.state.is_over
-
-
-def worker_of(fleet: Fleet) -> Replica:
-    """The replica whose state directory has a playbook under way."""
-    lines = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            lines.append(entry.read_bytes().decode(errors="replace"))
-        except OSError:
-            continue
-    folder = fleet.world.folder  # other fleets may be at work on this machine
-    return next(one for one in fleet.replicas if any(f"{folder}/state-{one.name}/runs" in line for line in lines))
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ class Remediation:
         """Take `run` from where it stands to its end. Raises `RunNotRecorded` when another engine has taken it over, or
         may do so since this one ends.
         """
-        order = self._records.order(run)
+        order = self._journal.patiently(lambda: self._records.order(run))
         claimed = self._journal.patiently(lambda: self._records.claim(run))
         if order is None or claimed is None:
             return

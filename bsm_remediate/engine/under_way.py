@@ -10,7 +10,7 @@ from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import RunEnd, RunState
 from bsm_remediate.engine.remediation import Remediation, Stage
 from bsm_remediate.engine.run_journal import RunJournal, RunRecords
-from bsm_remediate.errors import RunNotRecorded
+from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Clock
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class UnderWay:
         flag = self._flag_alone(run)
         try:
             self._remediation.carry_out(run, stage, flag.is_set)
-        except RunNotRecorded as error:
+        except (RunNotRecorded, StoreUnavailable) as error:
+            # As if this engine had died: what is recorded counts, and the one that leads has it taken up again.
             _log.warning("run.given_up run=%s: %s", run, error)
         except Exception as error:  # noqa: BLE001 - the outermost frame of a run
             _log.exception("run.engine_failed run=%s", run)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Replica:
         self.port = _free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = world.folder / f"{name}.log"
+        self.state = world.folder / f"state-{name}"
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -48,7 +49,7 @@ class Replica:
                     self._database,
                 ],
                 cwd=self._world.folder,
-                env={**os.environ, "BSM_STATE_DIR": str(self._world.folder / f"state-{self.name}")},
+                env={**os.environ, "BSM_STATE_DIR": str(self.state)},
                 stdout=log,
                 stderr=log,
             )
@@ -105,9 +106,10 @@ class Replica:
 
 
 class Fleet:
-    def __init__(self, folder: Path, database: str, size: int = 3) -> None:
+    def __init__(self, folder: Path, database: str, *, size: int = 3, acts: int = 12) -> None:
+        """`acts`: how long playbooks take, in tenths of a second."""
         port = int(database.rsplit(":", 1)[1].split("/", maxsplit=1)[0])
-        self.world = World(folder)
+        self.world = World(folder, acts)
         self.replicas = [Replica(f"r{number}", self.world, database, port) for number in range(size)]
 
     def start(self) -> None:
@@ -129,10 +131,24 @@ class Fleet:
         """One that answers."""
         return next(one for one in self.replicas if one.answers())
 
+    def worker(self) -> Replica | None:
+        """The replica in whose state directory a playbook is under way."""
+        lines = list(_command_lines())
+        return next((one for one in self.replicas if any(f"{one.state}/runs" in line for line in lines)), None)
+
     def close(self) -> None:
         for one in self.replicas:
             one.close()
         self.world.close()
+
+
+def started(fleet: Fleet) -> Iterator[Fleet]:
+    """For fixtures: as long as it is used."""
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        fleet.close()
 
 
 def eventually(holds: Callable[[], object], *, within_s: float = 30.0, what: str = "it comes true") -> None:
@@ -140,6 +156,14 @@ def eventually(holds: Callable[[], object], *, within_s: float = 30.0, what: str
     while not holds():
         assert time.monotonic() < end, f"not within {within_s:.0f} s: {what}"
         time.sleep(0.1)
+
+
+def _command_lines() -> Iterator[str]:
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            yield entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
 
 
 def _free_port() -> int:

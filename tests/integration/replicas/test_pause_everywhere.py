@@ -11,18 +11,13 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.replicas.fleet import Fleet, Replica, eventually
+from tests.integration.replicas.fleet import Fleet, Replica, eventually, started
 from tests.integration.replicas.world import HOSTS
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, postgres_url: str) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, postgres_url)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
+    yield from started(Fleet(tmp_path, postgres_url))
 
 
 def ask(replica: Replica, path: str, **body: object) -> dict[str, Any]:

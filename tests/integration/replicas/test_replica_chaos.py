@@ -19,7 +19,7 @@ import pytest
 
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.run import RunState
-from tests.integration.replicas.fleet import Fleet, Replica, eventually
+from tests.integration.replicas.fleet import Fleet, Replica, eventually, started
 from tests.integration.replicas.world import HOSTS
 
 _LASTS_S = float(os.environ.get("BSM_CHAOS_S", "100"))
@@ -31,12 +31,7 @@ _RESTS_S = 15.0
 
 @pytest.fixture
 def fleet(tmp_path: Path, postgres_url: str) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, postgres_url)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
+    yield from started(Fleet(tmp_path, postgres_url))
 
 
 class Chaos:

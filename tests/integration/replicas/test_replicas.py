@@ -10,44 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.replicas.fleet import Fleet, Replica, eventually
+from tests.integration.replicas.fleet import Fleet, Replica, eventually, started
 
 
 @pytest.fixture
 def fleet(tmp_path: Path, postgres_url: str) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, postgres_url)
-    playbook = made.world.folder / "playbooks" / "restart.yml"
-    playbook.write_text(playbook.read_text().replace("-lt 12", "-lt 50"))  # it must not be over before the harm is done
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
+    """Its playbooks are long enough not to be over before harm is done."""
+    yield from started(Fleet(tmp_path, postgres_url, acts=50))
 
 
 def worker_of(fleet: Fleet) -> Replica:
-    """The replica whose state directory has a playbook under way."""
-    found: list[Replica] = []
-
-    def look() -> bool:
-        for one in fleet.replicas:
-            for line in _command_lines():
-                if f"{fleet.world.folder}/state-{one.name}/runs" in line:
-                    found.append(one)
-                    return True
-        return False
-
-    eventually(look, what="some replica runs a playbook")
-    return found[0]
-
-
-def _command_lines() -> Iterator[str]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                yield (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
+    """Whoever runs a playbook, once somebody does."""
+    eventually(lambda: fleet.worker() is not None, what="some replica runs a playbook")
+    found = fleet.worker()
+    assert found is not None
+    return found
 
 
 def taken_over_after(fleet: Fleet, host: str, lost: Replica, harm: float) -> float:

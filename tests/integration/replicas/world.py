@@ -39,7 +39,7 @@ PLAYBOOK = """
     - name: Work
       ansible.builtin.shell: |
         n=0
-        while [ $n -lt 12 ]; do
+        while [ $n -lt {{ acts }} ]; do
           echo "$(date +%s.%N) {{ inventory_hostname }} {{ bsm.run.id }} {{ bsm.run.attempt }} $n" >> {{ effects }}
           n=$((n+1)); sleep 0.1
         done
@@ -52,6 +52,8 @@ class World:
     """The files that all share. `port` answers whether a host is well."""
 
     folder: Path
+    acts: int = 12
+    """How often a playbook acts before it mends its host, ten times a second."""
     alerts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What fires, by host."""
 
@@ -91,7 +93,8 @@ class World:
         (self.folder / "playbooks" / "restart.yml").write_text(PLAYBOOK)
         (self.folder / "inventories" / "hosts.yml").write_text(
             "all:\n  vars:\n"
-            f"    ansible_connection: local\n    effects: {self.effects}\n    broken: {self.broken}\n"
+            f"    ansible_connection: local\n    acts: {self.acts}\n"
+            f"    effects: {self.effects}\n    broken: {self.broken}\n"
             '    ansible_python_interpreter: "{{ ansible_playbook_python }}"\n  hosts:\n'
             + "".join(f"    {host}: {{}}\n" for host in HOSTS)
         )
