@@ -209,6 +209,7 @@ class History:
             if name not in self.cut_off_since:
                 self.told.append(f"{self._second()} {name} is cut off")
                 self.cut_off_since[name] = self.clock.now()
+                self.engines[name][1].is_cut_off = True
         for name in list(self.cut_off_since):
             if self.dice.random() < 0.15:
                 self._mend(name)
@@ -223,6 +224,7 @@ class History:
         del self.cut_off_since[name]
         self.dead_since.pop(name, None)
         self.engines[name][2].is_cut_off = False
+        self.engines[name][1].is_cut_off = False
 
     def _start_if_few(self) -> None:
         if len(self.engines) < 2 and not self.store.is_away:

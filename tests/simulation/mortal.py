@@ -11,6 +11,7 @@ from typing import Any
 
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
+from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor
 from bsm_remediate.testing.store import MemoryStore
@@ -30,6 +31,8 @@ class Life:
         self.is_dead = False
         self.dies_at: int | None = None
         self.dies_after_it = False
+        self.is_cut_off = False
+        """While it is, nothing of the store reaches it."""
 
     def require(self) -> None:
         if self.is_dead:
@@ -52,6 +55,8 @@ class MortalStore:
         def calling(*arguments: Any, **named: Any) -> Any:
             life = self._life
             life.require()
+            if life.is_cut_off:
+                raise StoreUnavailable("the network is cut")
             if life.dies_at is not None:
                 life.dies_at -= 1
             is_last = life.dies_at is not None and life.dies_at <= 0
