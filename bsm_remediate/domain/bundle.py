@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
@@ -116,6 +117,15 @@ class Bundle:
     """Component sets and pools: their members."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     """Those whose members' capacities are known."""
+
+    @cached_property
+    def sets_of(self) -> Mapping[NodeId, tuple[str, ...]]:
+        """Component → the sets and pools that it belongs to, by name."""
+        found: dict[NodeId, tuple[str, ...]] = {}
+        for name, members in sorted(self.sets.items()):
+            for node in members:
+                found[node] = (*found.get(node, ()), name)
+        return found
 
     def freezes(self, now: datetime) -> tuple[str, ...]:
         """The change freezes in force. One whose calendar isn't there any more holds: nobody has lifted it."""

@@ -18,6 +18,7 @@ from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.policy import Alternative, Mode, Policy, Scope
 from bsm_remediate.domain.pool import Pool
+from bsm_remediate.domain.rollout import Rollout, rollout
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.service_map import Component
@@ -57,13 +58,13 @@ class Scene:
         return open_breakers(self.situation.runs, self.now, self.situation.closed)
 
     @cached_property
-    def sets_of(self) -> Mapping[NodeId, tuple[str, ...]]:
-        """Component → the sets and pools that it belongs to."""
-        found: dict[NodeId, tuple[str, ...]] = {}
-        for name, members in sorted(self.bundle.sets.items()):
-            for node in members:
-                found[node] = (*found.get(node, ()), name)
-        return found
+    def rollouts(self) -> Mapping[tuple[PolicyId, str], Rollout]:
+        """How far each policy has come with the members of a set or pool, where it has run on any."""
+        runs: dict[tuple[PolicyId, str], list[Run]] = {}
+        for run in self.situation.runs:
+            for name in self.bundle.sets_of.get(run.component, ()):
+                runs.setdefault((run.policy, name), []).append(run)
+        return {key: rollout(of_set, self.now) for key, of_set in runs.items()}
 
     @cached_property
     def freezes(self) -> tuple[str, ...]:

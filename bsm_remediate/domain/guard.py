@@ -107,7 +107,7 @@ class Storm:
     def check(self, case: Case) -> Decision | None:
         if case.mode is not Mode.AUTO or case.is_approved:
             return None
-        of_sets = (case.scene.storms.get(name) for name in case.scene.sets_of.get(case.component.id, ()))
+        of_sets = (case.scene.storms.get(name) for name in case.scene.bundle.sets_of.get(case.component.id, ()))
         seen = case.scene.storm or next(filter(None, of_sets), None)
         return case.decided(Verdict.STORM, f"{seen}; a person must approve") if seen else None
 

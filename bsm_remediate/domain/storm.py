@@ -23,11 +23,13 @@ def storms_of(heard: Mapping[NodeId, Heard], bundle: Bundle) -> tuple[str, dict[
     whole = _storm(onsets.values(), number, limit.share, limit, "components")
     if len(onsets) < limit.at_least:
         return whole, {}
+    by_set: dict[str, list[datetime]] = {}
+    for node, onset in onsets.items():
+        for name in bundle.sets_of.get(node, ()):
+            by_set.setdefault(name, []).append(onset)
     of_sets = {
-        name: _storm(
-            [onsets[node] for node in members if node in onsets], len(members), limit.set_share, limit, f"in {name}"
-        )
-        for name, members in bundle.sets.items()
+        name: _storm(begun, len(bundle.sets[name]), limit.set_share, limit, f"in {name}")
+        for name, begun in sorted(by_set.items())
     }
     return whole, {name: seen for name, seen in of_sets.items() if seen}
 

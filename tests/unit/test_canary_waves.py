@@ -9,10 +9,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bsm_remediate.domain.canary import rollout
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.policy import Evidence, GuardLimits
+from bsm_remediate.domain.rollout import rollout
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.testing.builders import NINE, alert, bundle, component, every, policy, run, service, situation
 
