@@ -18,7 +18,7 @@ from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.pool import Load, Pool
-from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.sample import Sample, Series
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.service_map import Component
@@ -168,9 +168,10 @@ class RunLog(Protocol):
     def insert(self, run: Run, events: Sequence[Event]) -> None:
         """Insert a run that holds no locks yet (state awaiting_approval)."""
 
-    def update(self, run: Run, events: Sequence[Event]) -> None:
+    def update(self, run: Run, events: Sequence[Event], *, only_from: RunState | None = None) -> None:
         """Write the new value of `run`, refused with `RunNotRecorded` unless its state may follow the stored one
-        and its fence is the stored one; frees its locks when the new state holds none.
+        (which is `only_from`, where given) and its fence is the stored one; frees its locks when the new state holds
+        none.
         """
 
     def runs(self, *, since: datetime) -> Sequence[Run]:

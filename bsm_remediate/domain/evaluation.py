@@ -25,6 +25,7 @@ from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.metric import figure_of
+from bsm_remediate.domain.overtaken import Overtaken, overtaken
 from bsm_remediate.domain.plan import Plan
 from bsm_remediate.domain.planning import Candidate, make_plan
 from bsm_remediate.domain.policy import Mode, Policy
@@ -59,6 +60,8 @@ class Evaluation:
     """The same by set or pool."""
     courses: Mapping[str, Course] = field(default_factory=dict)
     """Where each pool stands, for the next situation."""
+    overtaken: tuple[Overtaken, ...] = ()
+    """Reserved runs that must not begin any more."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -126,6 +129,7 @@ class Evaluator:
             storm=scene.storm,
             storms=scene.storms,
             courses=pools.courses,
+            overtaken=overtaken(scene),
         )
 
     # --- states ----------------------------------------------------------------------------------------------------
@@ -174,8 +178,8 @@ class Evaluator:
             storm=storm,
             storms=storms,
             maintenance=maintenance,
-            disturbed=frozenset(node for run in runs_of.values() if not run.pool for node in _locked_components(run)),
-            runs_of={node: run for run in runs_of.values() for node in _locked_components(run)},
+            disturbed=frozenset(node for run in runs_of.values() for node in run.disturbs),
+            runs_of={node: run for run in runs_of.values() for node in _kept_busy(run)},
         )
 
     # --- decisions -------------------------------------------------------------------------------------------------
@@ -311,9 +315,8 @@ def _is_mended(signal: Signal, episodes: Mapping[tuple[NodeId, PolicyId], Episod
     return False
 
 
-def _locked_components(run: Run) -> list[NodeId]:
-    named = [NodeId(lock.partition(":")[2]) for lock in run.locks if lock.startswith("component:")]
-    return named or [run.component]
+def _kept_busy(run: Run) -> tuple[NodeId, ...]:
+    return tuple(NodeId(name) for name in run.locked("component")) or (run.component,)
 
 
 def _settled(signal: Signal, policy: PolicyId | None, verdict: Verdict, reason: str) -> Decision:

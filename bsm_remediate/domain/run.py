@@ -131,3 +131,14 @@ class Run:
     def pool(self) -> str:
         """The pool whose weights it sets; empty: it restores its component."""
         return next((lock.removeprefix(LOCK) for lock in self.locks if lock.startswith(LOCK)), "")
+
+    def locked(self, kind: str) -> tuple[str, ...]:
+        """Names of the components or hosts (`kind`: component, host, pool) that it keeps to itself."""
+        return tuple(name for one, _, name in (lock.partition(":") for lock in self.locks) if one == kind)
+
+    @property
+    def disturbs(self) -> tuple[NodeId, ...]:
+        """The components that it works on; new weights of a pool disturb nobody."""
+        if self.pool:
+            return ()
+        return tuple(NodeId(name) for name in self.locked("component")) or (self.component,)

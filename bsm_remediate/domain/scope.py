@@ -46,8 +46,8 @@ def scope_of_run(scope: str, run: Run, bundle: Bundle) -> bool:
     kind, _, name = scope.partition(":")
     component = bundle.service_map.components.get(run.component)
     within: Mapping[str, Collection[str]] = {
-        "component": (run.component, *(lock.partition(":")[2] for lock in run.locks if lock.startswith("component:"))),
-        "host": (run.host, *(lock.partition(":")[2] for lock in run.locks if lock.startswith("host:"))),
+        "component": (run.component, *run.locked("component")),
+        "host": (run.host, *run.locked("host")),
         "policy": (run.policy,),
         "team": ((component.owner or "") if component is not None else "",),
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from bsm_remediate.domain.episode import latest_episodes
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
+from bsm_remediate.domain.overtaken import Overtaken
 from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.run import OUTDATED_AFTER, Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
@@ -92,6 +94,19 @@ class Dispatcher:
             if (run.component, run.policy) not in held:  # a pause or a symptom passes, and the approval still stands
                 self._withdraw(run)
         return again
+
+    def withdraw(self, overtaken: Iterable[Overtaken]) -> None:
+        """End those before they begin; one that has begun meanwhile goes on."""
+        for one in overtaken:
+            ended = replace(
+                one.run,
+                state=RunState.CANCELLED,
+                end=RunEnd.DECIDED_ANEW,
+                outcome=f"not begun: {one.reason}",
+                ended_at=self._clock.now(),
+            )
+            with contextlib.suppress(RunNotRecorded):
+                self._store.update(ended, [run_event("run.cancelled", ended)], only_from=RunState.QUEUED)
 
     def take_up(self, runs: tuple[Run, ...]) -> None:
         """See to it that every run that holds locks is carried out: one may have been reserved by an engine that died

@@ -309,6 +309,7 @@ class Engine:
         self._chronicle.tell(evaluation, self.bundle)
         if self._stopping.is_set():
             return
+        self._dispatcher.withdraw(evaluation.overtaken)
         dead = self._lease.dead()
         self._workflows.take_over(dead)
         for replica in dead:

@@ -12,7 +12,7 @@ from datetime import datetime
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
-from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
@@ -154,12 +154,12 @@ class MemoryStore:
             self._runs[run.id] = run
             self._append(events)
 
-    def update(self, run: Run, events: Sequence[Event]) -> None:
+    def update(self, run: Run, events: Sequence[Event], *, only_from: RunState | None = None) -> None:
         with self._open():
             known = self._runs.get(run.id)
             if known is None:
                 raise RunNotRecorded(f"there is no run {run.id}")
-            _require_next(known, run)
+            _require_next(known, run, only_from)
             if known.fence != run.fence:
                 raise RunNotRecorded(f"run {run.id} has been taken over: fence {known.fence}, not {run.fence}")
             self._runs[run.id] = run
@@ -268,6 +268,6 @@ def _same(known: Alert, alert: Alert) -> bool:
     return replace(alert, received_at=known.received_at) == known
 
 
-def _require_next(known: Run, run: Run) -> None:
-    if run.state not in NEXT_STATES[known.state]:
+def _require_next(known: Run, run: Run, only_from: RunState | None = None) -> None:
+    if run.state not in NEXT_STATES[known.state] or only_from not in {None, known.state}:
         raise RunNotRecorded(f"run {run.id} is {known.state}, which cannot become {run.state}")

@@ -253,6 +253,16 @@ def test_only_the_newer_lease_may_go_on_with_a_run(store: Store) -> None:
     assert store.seal(KEY, limit=10) is None
 
 
+def test_who_means_to_end_a_run_before_it_begins_is_refused_once_it_has_begun(store: Store) -> None:
+    reserved = store.reserve(run(state=RunState.QUEUED), [], order())
+    assert reserved is not None
+    store.update(replace(reserved, state=RunState.RUNNING), [])
+    ended = replace(reserved, state=RunState.CANCELLED, ended_at=NINE)
+    with pytest.raises(RunNotRecorded, match="is running"):
+        store.update(ended, [], only_from=RunState.QUEUED)
+    store.update(ended, [], only_from=RunState.RUNNING)
+
+
 def test_what_a_run_is_to_do_comes_back_whole(store: Store) -> None:
     assert store.order(RunId("r1")) is None
     store.reserve(run(), [], order())

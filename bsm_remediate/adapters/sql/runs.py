@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from bsm_remediate.adapters.sql.values import order_of, order_text, run_of, run_text
 from bsm_remediate.domain.ids import RunId
-from bsm_remediate.domain.run import NEXT_STATES, Run
+from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded
 
@@ -84,12 +84,12 @@ def put(connection: Connection, run: Run) -> None:
     )
 
 
-def update(connection: Connection, run: Run) -> None:
+def update(connection: Connection, run: Run, only_from: RunState | None) -> None:
     """Write the new value of `run`. Raises `RunNotRecorded` when it may not follow what is stored."""
     known = find(connection, run.id)
     if known is None:
         raise RunNotRecorded(f"there is no run {run.id}")
-    _require_next(known, run)
+    _require_next(known, run, only_from)
     if known.fence != run.fence:
         raise RunNotRecorded(f"run {run.id} has been taken over: fence {known.fence}, not {run.fence}")
     put(connection, run)
@@ -97,8 +97,8 @@ def update(connection: Connection, run: Run) -> None:
         connection.exec_driver_sql("DELETE FROM bsm_lock WHERE run = ?", (run.id,))
 
 
-def _require_next(known: Run, run: Run) -> None:
-    if run.state not in NEXT_STATES[known.state]:
+def _require_next(known: Run, run: Run, only_from: RunState | None = None) -> None:
+    if run.state not in NEXT_STATES[known.state] or only_from not in {None, known.state}:
         raise RunNotRecorded(f"run {run.id} is {known.state}, which cannot become {run.state}")
 
 

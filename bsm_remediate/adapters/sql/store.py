@@ -16,7 +16,7 @@ from bsm_remediate.adapters.sql.values import standing_of, standing_text, storab
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
-from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
@@ -104,9 +104,9 @@ class SqlStore:
             runs.put(connection, run)
             journal.append(connection, events)
 
-    def update(self, run: Run, events: Sequence[Event]) -> None:
+    def update(self, run: Run, events: Sequence[Event], *, only_from: RunState | None = None) -> None:
         with self._database.write() as connection:
-            runs.update(connection, run)
+            runs.update(connection, run, only_from)
             journal.append(connection, events)
 
     def runs(self, *, since: datetime) -> Sequence[Run]:
