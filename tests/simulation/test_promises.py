@@ -27,6 +27,6 @@ def test_no_history_breaks_a_promise(block: int, engines: int) -> None:
             raise AssertionError(f"seed {seed}, {engines} engines:\n{broken}") from None
 
 
-@pytest.mark.parametrize(("seed", "engines"), [(223, 1), (273, 1), (432, 1)])
+@pytest.mark.parametrize(("seed", "engines"), [(223, 1), (273, 1), (432, 1), (946, 2), (1301, 2)])
 def test_histories_that_broke_one_once_do_so_no_more(seed: int, engines: int) -> None:
     History(seed, engines=engines).run(_LASTS_S)
