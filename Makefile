@@ -10,9 +10,10 @@ test: ## All checks: style, types, import law, playbooks, tests
 bench: ## Everything measured side by side with ansible-rulebook (Java 17), written to docs/benchmarks.md
 	sh scripts/bootstrap dev
 	.venv/bin/python benchmarks/all.py
-docs: ## Write the pages that are made from the code: reference, man pages
+docs: ## Write the pages that are made from the code: reference, man pages, playbooks
 	.venv/bin/python scripts/reference.py
 	.venv/bin/python scripts/man_pages.py
+	.venv/bin/python scripts/playbook_pages.py
 lab: ## The shop of real parts as a playground, see docs/lab.md
 	sh scripts/bootstrap run
 	.venv/bin/python -m lab.real up

@@ -118,7 +118,9 @@ class Installation:
         if name is None or not pool.query:
             lacking = "the pool has no `load: {query: …}`" if not pool.query else "no Prometheus is configured"
             raise WrongUsage(f"the load of {pool.id} isn't known: {lacking}", hint=hint)
-        return load_read(pool, self.open_metric_sources()[name].samples(pool.query), Mapper(bundle), at=at)
+        source = self.open_metric_sources()[name]
+        running = source.samples(pool.replicas.running) if pool.replicas is not None and pool.replicas.running else ()
+        return load_read(pool, source.samples(pool.query), Mapper(bundle), running=running, at=at)
 
     def _of_kind(self, kind: str) -> Collection[str]:
         return [name for name, one in self.metric_sources.items() if one == kind]

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("plan", "plan", "Show what would be done about alerts, in what order, and why."),
         ("what-if", "what_if", "Show states and loss if certain components were down."),
         ("importance", "importance", "Rank components by the loss that their failure would cause."),
-        ("rebalance", "rebalance", "Show the weights of a pool that would lose least."),
+        ("rebalance", "rebalance", "Show the weights or the size of a pool that would lose least."),
         ("coverage", "coverage", "Show which alerts find a component and a policy, and the worst gaps."),
     ),
     "Act": (

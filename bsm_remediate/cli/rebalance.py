@@ -13,6 +13,7 @@ from bsm_remediate.cli.completing import components, goals, pools, several
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.moments import known_goal, known_node, parse_moment
 from bsm_remediate.cli.output import emit, output_option
+from bsm_remediate.cli.scaling import scaling_document, show_scaling
 from bsm_remediate.cli.tables import plain, simple_table
 from bsm_remediate.domain.bundle import DEFAULT_GOAL
 from bsm_remediate.domain.loss import Prices
@@ -20,6 +21,7 @@ from bsm_remediate.domain.pool_load import load_named
 from bsm_remediate.domain.pool_rates import rates_of
 from bsm_remediate.domain.rebalancing_task import rebalance
 from bsm_remediate.domain.rebalancing_words import rebalancing_words
+from bsm_remediate.domain.scaling import scale
 from bsm_remediate.errors import UnknownId, WrongUsage
 
 if TYPE_CHECKING:
@@ -46,7 +48,9 @@ Examples:
 The load is a JSON object of numbers in the unit of the members' capacities:
   {"web-1": 110, "web-2": 20}       by member: all services of the pool share it, and lose alike
   {"checkout": 90, "search": 40}    by service: it is taken to lie by capacity now
-  both together                     services say how much there is, members where it lies now"""
+  both together                     services say how much there is, members where it lies now
+A pool that scales is asked how many replicas should run:
+  bsm-remediate rebalance mailers --load load.json --replicas 3"""
 )
 @click.argument("pool", shell_complete=pools)
 @click.option(
@@ -54,15 +58,26 @@ The load is a JSON object of numbers in the unit of the members' capacities:
     type=click.Path(path_type=Path),
     help="JSON object of member or service to its load; - for stdin; without it the Prometheus is asked.",
 )
+@click.option(
+    "--replicas", type=click.IntRange(min=0), metavar="N", help="With --load, of a pool that scales: how many run now."
+)
 @click.option("--down", default="", metavar="A,B", shell_complete=several(components), help="Members that get nothing.")
 @click.option("--at", metavar="TIME", help="At the prices of that time (default: now).")
 @click.option("--goal", default=DEFAULT_GOAL, show_default=True, shell_complete=goals, help="Under that goal.")
 @output_option
 @pass_deployment
 def command(
-    deployment: Deployment, pool: str, load: Path | None, down: str, at: str | None, goal: str, output: str
+    deployment: Deployment,
+    pool: str,
+    load: Path | None,
+    replicas: int | None,
+    down: str,
+    at: str | None,
+    goal: str,
+    output: str,
 ) -> None:
-    """Show the weights of a pool that would lose least, what they gain, and why; nothing is set.
+    """Show the weights of a pool that would lose least, or how many replicas of it, what they gain, and why; nothing is
+    set.
 
     When not everything fits, the service worth most per unit of load is served first, and it says what share of the
     others must be turned away. Beside each member stands what one more unit of its capacity would save per minute.
@@ -72,15 +87,17 @@ def command(
     known_goal(bundle, goal)
     known = _known_pool(bundle, pool)
     if load is not None:
-        lies = load_named(known, _read(load))
+        lies = load_named(known, _read(load), replicas=replicas)
     else:
         lies = deployment.installation().pool_load(known, bundle, at=parse_moment(None))
-    found = rebalance(
-        known,
-        lies,
-        rates=rates_of(known, bundle, Prices(bundle.calendars, moment), goal),
-        unavailable=_unavailable(bundle, known, down),
-    )
+    rates = rates_of(known, bundle, Prices(bundle.calendars, moment), goal)
+    unavailable = _unavailable(bundle, known, down)
+    if known.replicas is not None:
+        scaling = scale(known, lies, rates=rates, share=known.comfortable)
+        scaled = scaling_document(scaling, bundle, moment, goal)
+        emit(scaled, output, table=lambda console: show_scaling(console, scaling, bundle.currency))
+        return
+    found = rebalance(known, lies, rates=rates, unavailable=unavailable)
     emit(document(found, bundle, moment, goal), output, table=lambda console: _show(console, found, bundle.currency))
 
 

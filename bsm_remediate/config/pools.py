@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.schema import PoolMemberSection, PoolSection
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.pool import Apply, Member, Pool
+from bsm_remediate.domain.pool import Apply, Member, Pool, Replicas
 from bsm_remediate.domain.service_map import ServiceMap
 
 
@@ -59,11 +59,13 @@ class PoolReader:
             self.draft.add(
                 place.error("missing-key", f"'capacity' of {without[0]} is missing", "in the unit of `load`")
             )
+        replicas = self._replicas(section, entry)
         pool = None
-        if members and not without:
+        if (members or replicas is not None) and not without:
             pool = Pool(
                 id=name,
                 members=tuple(sorted((_member(one, of) for one, (of, _) in members.items()), key=lambda one: one.id)),
+                replicas=replicas,
                 serves=tuple(dict.fromkeys(NodeId(one) for one in section.serves)),
                 query=section.load.query if section.load is not None else "",
                 apply=apply,
@@ -73,6 +75,31 @@ class PoolReader:
                 window=section.window,
             )
         return Written(section=section, entry=entry, pool=pool)
+
+    def _replicas(self, section: PoolSection, entry: Entry) -> Replicas | None:
+        written = section.replicas
+        if written is None:
+            if isinstance(entry.value, dict) and not {"members", "replicas"} & entry.value.keys():
+                self.draft.add(
+                    entry.place().error("missing-key", "a pool has `members`, or `replicas` that are all alike")
+                )
+            return None
+        if section.members:
+            place = entry.place("replicas", of_key=True)
+            self.draft.add(place.error("bad-value", "a pool has either `members` or `replicas`", "make two pools"))
+        if written.at_least > written.at_most:
+            message = f"at_least ({written.at_least}) is more than at_most ({written.at_most})"
+            self.draft.add(entry.place("replicas", "at_most").error("bad-value", message))
+        if section.load is not None and not written.running:
+            message = "nobody says how many run: `running: QUERY` is missing"
+            self.draft.add(entry.place("replicas", of_key=True).error("missing-key", message, "like count(up == 1)"))
+        return Replicas(
+            least=written.at_least,
+            most=written.at_most,
+            capacity=written.capacity,
+            running=written.running,
+            cost_per_minute=written.cost_per_minute,
+        )
 
     def _members(self, section: PoolSection, entry: Entry) -> Iterator[tuple[str, tuple[PoolMemberSection, str]]]:
         """Component → what is written about it, and under which name."""

@@ -119,19 +119,34 @@ class PoolLoadSection(_Section):
     query: Text = Field(description="PromQL; each series names its member, or the service whose load it is.")
 
 
+class PoolReplicasSection(_Section):
+    """Members that are all alike: how many of them may run."""
+
+    at_least: int = Field(default=1, ge=0, le=10_000, description="Never fewer.")
+    at_most: int = Field(ge=1, le=10_000, description="Never more.")
+    capacity: float = Field(
+        gt=0, le=1e15, allow_inf_nan=False, description="Most that each can take, in the unit of the load."
+    )
+    running: Text = Field(default="", description="PromQL for how many run now: one series, or their sum.")
+    cost_per_minute: float = Field(
+        default=0.0, ge=0, allow_inf_nan=False, description="What each costs; one more must save more than that."
+    )
+
+
 class PoolApplySection(_Section):
-    """How weights get into force."""
+    """How weights, or the number of replicas, get into force."""
 
     component: Id = Field(description="Where the playbook runs, the load balancer; locked meanwhile, as the pool is.")
-    playbook: Text = Field(description="File in the playbooks folder; it gets `bsm.weights`.")
+    playbook: Text = Field(description="File in the playbooks folder; it gets `bsm.weights`, or `bsm.replicas`.")
     vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
     expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
 
 
 class PoolSection(_Section):
-    """Members that share load: their weights follow capacity, load and business value."""
+    """Members that share load: their weights, or how many of them run, follow capacity, load and business value."""
 
-    members: dict[Id, PoolMemberSection] = Field(description="Components with their capacity.")
+    members: dict[Id, PoolMemberSection] = Field(default_factory=dict, description="Components with their capacity.")
+    replicas: PoolReplicasSection | None = Field(default=None, description="Instead of `members`: as many as needed.")
     load: PoolLoadSection | None = Field(default=None, description="Where the live load is read.")
     serves: list[Id] = Field(default_factory=list, description="Services that live on it.")
     apply: PoolApplySection | None = Field(default=None, description="The playbook that sets weights.")

@@ -9,7 +9,7 @@ from bsm_remediate.domain.alert import Alert
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
 from bsm_remediate.domain.policy import Alternative
-from bsm_remediate.domain.rebalancing import Rebalancing
+from bsm_remediate.domain.scaling import Adjustment
 
 StepKey = tuple[NodeId | None, PolicyId | None, str]
 """Component, policy, playbook."""
@@ -42,7 +42,7 @@ class Step:
     """Why it comes before the next step."""
     flips: str = ""
     """What would have to change for the next step to come first."""
-    rebalancing: Rebalancing | None = None
+    rebalancing: Adjustment | None = None
     """The weights that it sets, when it rebalances a pool."""
 
     @property

@@ -14,7 +14,7 @@ from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.plan import Step
 from bsm_remediate.domain.policy import Value
-from bsm_remediate.domain.rebalancing import Rebalancing
+from bsm_remediate.domain.scaling import Adjustment
 from bsm_remediate.domain.state import State
 
 SCHEMA = "bsm-remediate/plan/v1"
@@ -128,13 +128,14 @@ def _step(step: Step) -> dict[str, Json]:
     }
 
 
-def _rebalances(found: Rebalancing) -> dict[str, Json]:
+def _rebalances(found: Adjustment) -> dict[str, Json]:
     weights = found.weights
     return {
         "pool": found.pool.id,
         "gain_per_minute": _money(found.gain.money),
         "weights": [{"name": name, "value": value} for name, value in weights.members.items()],
         "shed": [{"name": name, "value": value} for name, value in weights.shed.items()],
+        **({"replicas": weights.replicas} if weights.replicas is not None else {}),
     }
 
 

@@ -20,7 +20,7 @@ from bsm_remediate.domain.ordering.reduction import reduced
 from bsm_remediate.domain.plan import Plan, Step, StepKey
 from bsm_remediate.domain.planning_words import Wording, kept_words, learned_words
 from bsm_remediate.domain.policy import Scope
-from bsm_remediate.domain.rebalancing import Rebalancing
+from bsm_remediate.domain.scaling import Adjustment
 from bsm_remediate.domain.state import AT_BEST, LEVELS, Level, State
 
 _LEAST_CHANCE = 0.01
@@ -36,7 +36,7 @@ class Candidate:
 
     case: Case
     decision: Decision
-    rebalancing: Rebalancing | None = None
+    rebalancing: Adjustment | None = None
     """The weights that its run would set."""
     why: str = ""
     """Why these."""

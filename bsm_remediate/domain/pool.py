@@ -1,4 +1,6 @@
-"""Pools: members that share load, how much each takes, what they serve, and what sets their weights (DESIGN 4)."""
+"""Pools: members that share load, how much each takes, what they serve, and what sets their weights, or how many of
+them run (DESIGN 4).
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,22 @@ class Member:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Replicas:
+    """Of a pool whose members are all alike: how many of them may run, and where it is read how many do."""
+
+    least: int
+    most: int
+    capacity: float
+    """Of each, in the unit of the load; above 0."""
+    running: str = ""
+    """The query for how many run now; empty: it isn't asked."""
+    cost_per_minute: float = 0.0
+    """Of each, money."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Apply:
-    """How weights get into force."""
+    """How weights, or the number of replicas, get into force."""
 
     component: NodeId
     """Where the playbook runs: the load balancer."""
@@ -41,6 +57,8 @@ class Pool:
     id: str
     members: tuple[Member, ...]
     """By id, so that nothing depends on the order in which they are written."""
+    replicas: Replicas | None = None
+    """Instead of members."""
     serves: tuple[NodeId, ...] = ()
     query: str = ""
     """Where the live load is read; empty: it isn't."""
@@ -85,6 +103,8 @@ class Weights:
     """The same for each service apart, where the members of the pool take different ones."""
     shed: Mapping[str, float] = field(default_factory=dict)
     """Per cent of a service's traffic that has to be turned away; those of which all is served are left out."""
+    replicas: int | None = None
+    """How many are to run, of a pool that scales."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +117,8 @@ class Load:
     """Whose it is; empty: all services of the pool share all of it, and lose alike. Where both are known this one is
     how much there is, and `by_member` only says how it lies.
     """
+    replicas: float | None = None
+    """How many run, of a pool that scales; None: it isn't known."""
     at: datetime | None = None
     """When it was read."""
 

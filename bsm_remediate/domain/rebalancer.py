@@ -15,10 +15,11 @@ from bsm_remediate.domain.ids import Fingerprint, NodeId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.domain.pool_rates import rates_of
-from bsm_remediate.domain.rebalancing import Rate, Rebalancing
+from bsm_remediate.domain.rebalancing import Rate
 from bsm_remediate.domain.rebalancing_course import Course, Move, Turn, courses_after, turn
 from bsm_remediate.domain.rebalancing_task import normal_again, rebalance
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.scaling import Adjustment, scale
 from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.state import State
 from bsm_remediate.errors import WrongUsage
@@ -39,18 +40,18 @@ class _Question:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Answer:
-    best: Rebalancing
-    normal: Rebalancing
+    best: Adjustment
+    normal: Adjustment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """A decision, and the weights that it is about; none where nothing would be set."""
+    """A decision, and what it would set; nothing where nothing would be set."""
 
     decision: Decision
-    rebalancing: Rebalancing | None = None
+    rebalancing: Adjustment | None = None
     reason: str = ""
-    """Why these weights."""
+    """Why that."""
 
 
 class Rebalancer:
@@ -68,13 +69,22 @@ class Rebalancer:
         known = self._known.get(question.pool.id)
         if known is not None and known[0] == question:
             return known[1]
-        pool, load = question.pool, question.load
-        found = _Answer(
-            best=rebalance(pool, load, rates=question.rates, unavailable=question.unavailable),
-            normal=normal_again(pool, load, rates=question.rates, unavailable=question.unavailable),
-        )
-        self._known[pool.id] = (question, found)
+        found = _answered(question)
+        self._known[question.pool.id] = (question, found)
         return found
+
+
+def _answered(question: _Question) -> _Answer:
+    pool, load, rates = question.pool, question.load, question.rates
+    if pool.replicas is not None:
+        return _Answer(
+            best=scale(pool, load, rates=rates, share=pool.comfortable),
+            normal=scale(pool, load, rates=rates, share=pool.clear),
+        )
+    return _Answer(
+        best=rebalance(pool, load, rates=rates, unavailable=question.unavailable),
+        normal=normal_again(pool, load, rates=rates, unavailable=question.unavailable),
+    )
 
 
 class PoolLook:
@@ -205,10 +215,13 @@ def _restoring(scene: Scene, member: NodeId) -> Run | None:
 def _courses(scene: Scene) -> dict[str, Course]:
     """Of each pool: as it was at the look before, unless its weights were set since then."""
     before, after = scene.situation.courses, courses_after(scene.situation.runs)
-    return {
+    courses = {
         pool: max(before.get(pool, Course()), after.get(pool, Course()), key=lambda one: one.moved_at or _NEVER)
         for pool in scene.bundle.pools
     }
+    # Replicas have no normal number: whoever has scaled a pool takes care of it from then on.
+    scaled = {name for name, course in courses.items() if scene.bundle.pools[name].replicas and course.moved_at}
+    return {name: replace(one, is_relieved=one.is_relieved or name in scaled) for name, one in courses.items()}
 
 
 def _calm(pool: Pool, component: NodeId, course: Course) -> Signal:

@@ -11,8 +11,8 @@ from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.pool import Pool
 from bsm_remediate.domain.rebalancing import Rebalancing
-from bsm_remediate.domain.rebalancing_words import rebalancing_words
 from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.scaling import Adjustment, Scaling, adjustment_words
 
 
 class Move(StrEnum):
@@ -64,8 +64,10 @@ def courses_after(runs: Iterable[Run]) -> dict[str, Course]:
     }
 
 
-def turn(course: Course, best: Rebalancing, normal: Rebalancing, *, now: datetime, currency: str) -> Turn:
-    """`best` is what would be set now, `normal` what the normal weights would do with the same load."""
+def turn(course: Course, best: Adjustment, normal: Adjustment, *, now: datetime, currency: str) -> Turn:
+    """`best` is what would be set now, `normal` what would do with the same load once there is no pressure: the normal
+    weights, or the fewest replicas.
+    """
     pool = best.pool
     calm_since = (course.calm_since or now) if course.is_relieved and is_calm(normal) else None
     since_move = now - course.moved_at if course.moved_at is not None else None
@@ -74,21 +76,31 @@ def turn(course: Course, best: Rebalancing, normal: Rebalancing, *, now: datetim
         reason = f"{pool.id} was moved {ago} ago, which shows after {window}"
         return Turn(move=Move.STAY, reason=reason, calm_since=calm_since, is_too_soon=True)
     if best.helps and not (calm_since is not None and _is_over(pool, calm_since, now)):
-        return Turn(move=Move.RELIEVE, reason=rebalancing_words(best, currency), calm_since=calm_since)
+        return Turn(move=Move.RELIEVE, reason=adjustment_words(best, currency), calm_since=calm_since)
     if calm_since is None:
-        why = "normal weights would press it again" if course.is_relieved else rebalancing_words(best, currency)
+        is_pressed = course.is_relieved and isinstance(normal, Rebalancing)
+        why = "normal weights would press it again" if is_pressed else adjustment_words(best, currency)
         return Turn(move=Move.STAY, reason=why)
     calm = format_duration(now - calm_since)
     if not _is_over(pool, calm_since, now):
-        reason = f"normal weights would do for {calm}, they return after {format_duration(pool.hold)}"
+        reason = f"{_normal_words(normal)} would do for {calm}, they return after {format_duration(pool.hold)}"
         return Turn(move=Move.STAY, reason=reason, calm_since=calm_since)
-    reason = f"for {calm} normal weights would have kept every member at or below {pool.clear:.0%}"
+    kept = "each of them" if isinstance(normal, Scaling) else "every member"
+    reason = f"for {calm} {_normal_words(normal)} would have kept {kept} at or below {pool.clear:.0%}"
     return Turn(move=Move.RETURN, reason=reason, calm_since=calm_since)
 
 
-def is_calm(normal: Rebalancing) -> bool:
-    """Whether normal weights would lose nothing and leave every member at or below the pool's `clear`."""
+def is_calm(normal: Adjustment) -> bool:
+    """Whether normal weights would lose nothing and leave every member at or below the pool's `clear`; or fewer
+    replicas would.
+    """
+    if isinstance(normal, Scaling):
+        return normal.wanted < normal.running
     return normal.after.weighted <= 0 and all(one.use_after <= normal.pool.clear + 1e-6 for one in normal.members)
+
+
+def _normal_words(normal: Adjustment) -> str:
+    return f"{normal.wanted} of {normal.pool.id}" if isinstance(normal, Scaling) else "normal weights"
 
 
 def _is_over(pool: Pool, calm_since: datetime, now: datetime) -> bool:

@@ -59,7 +59,7 @@ class PoolMeter:
         self._digest: Digest | None = None
         self._mapper: Mapper | None = None
         self._metered: dict[str, _Metered] = {}
-        self._arrived: queue.SimpleQueue[tuple[_Metered, Reading, datetime]] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[_Metered, Reading, Reading, datetime]] = queue.SimpleQueue()
 
     def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
         now = self._clock.now()
@@ -90,16 +90,18 @@ class PoolMeter:
         }
 
     def _read(self, metered: _Metered) -> None:
-        at = self._clock.now()
-        self._arrived.put((metered, read(self._source, metered.pool.query), at))
+        at, pool = self._clock.now(), metered.pool
+        found = read(self._source, pool.query)
+        running = read(self._source, pool.replicas.running) if pool.replicas is not None else ()
+        self._arrived.put((metered, found, running, at))
         self._wake()
 
-    def _take(self, metered: _Metered, found: Reading, at: datetime, now: datetime) -> None:
+    def _take(self, metered: _Metered, found: Reading, running: Reading, at: datetime, now: datetime) -> None:
         metered.is_asked = False
         try:
-            if isinstance(found, str) or self._mapper is None:
-                raise WrongUsage(str(found))
-            metered.load = load_read(metered.pool, found, self._mapper, at=at)
+            if isinstance(found, str) or isinstance(running, str) or self._mapper is None:
+                raise WrongUsage(found if isinstance(found, str) else str(running))
+            metered.load = load_read(metered.pool, found, self._mapper, running=running, at=at)
         except WrongUsage as error:
             if not metered.failure:
                 _log.warning("load.unknown pool=%s: %s", metered.pool.id, error)

@@ -1,4 +1,4 @@
-"""A stand-in for a load balancer and the metric that watches it."""
+"""A stand-in for a load balancer, or for what starts replicas, and the metric that watches it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ class SimulatedBalancer:
         """Pool → whose it is, where that is known."""
         self.weights: dict[str, float] = {}
         """Member → the weight last set; any numbers, their proportions count."""
+        self.replicas: int | None = None
+        """How many run, of pools that scale; None: as few as may."""
 
     def set(self, weights: Weights) -> None:
         self.weights.update(weights.members)
+        self.replicas = weights.replicas if weights.replicas is not None else self.replicas
 
     def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
         return {pool.id: self._load(pool) for pool in pools if pool.id in self.traffic}
 
     def _load(self, pool: Pool) -> Load:
+        if pool.replicas is not None:
+            running = self.replicas if self.replicas is not None else pool.replicas.least
+            everywhere = {NodeId(pool.id): self.traffic[pool.id]}
+            return Load(by_member=everywhere, by_service=self.by_service.get(pool.id, {}), replicas=running)
         weights = {one.id: self.weights.get(one.id, one.capacity) for one in pool.members}
         whole = sum(weights.values())
         traffic = self.traffic[pool.id]

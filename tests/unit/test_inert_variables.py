@@ -59,6 +59,13 @@ def test_a_rebalancing_has_its_weights_beside_them_and_nothing_else() -> None:
     }
 
 
+def test_a_pool_that_scales_has_its_number_beside_them() -> None:
+    found = json.loads(run_variables(a_call("x.yml", weights=Weights(members={}, replicas=4))))["bsm"]
+    assert found == _bsm_of_a_rebalancing() | {"replicas": 4}
+    with pytest.raises(ValueError, match=r"bsm\.replicas"):
+        assert_inert(json.dumps({"bsm": {**_bsm_of_a_rebalancing(), "replicas": "{{ 4 }}"}}))
+
+
 def test_weights_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match=r"bsm\.weights"):
         assert_inert(

@@ -40,8 +40,8 @@ policies:
 class Shop:
     """A meter on a virtual clock."""
 
-    def __init__(self, folder: Path) -> None:
-        (folder / "shop.yml").write_text(SHOP)
+    def __init__(self, folder: Path, text: str = SHOP) -> None:
+        (folder / "shop.yml").write_text(text)
         loaded = load_bundle(folder, inventory=None, playbooks=None, scrutinise=False)
         assert loaded.bundle is not None, loaded.findings
         self.bundle: Bundle = loaded.bundle
@@ -116,3 +116,17 @@ def test_a_figure_may_say_whose_load_it_is(shop: Shop, monkeypatch: pytest.Monke
     load = shop.loads()["web"]
     assert load.by_member == {"web-1": 50.0, "web-2": 7.0}
     assert load.by_service == {"checkout": 40.0, "search": 17.0}
+
+
+def test_of_a_pool_that_scales_both_load_and_number_must_be_known(tmp_path: Path) -> None:
+    scales = "replicas: {at_most: 9, capacity: 10, running: how_many}, load: {query: jobs}"
+    apply = "apply: {component: other, playbook: scale_workers.yml}"
+    pools = SHOP.replace("pools:", f"pools:\n  workers: {{{scales}, serves: [search], {apply}}}")
+    shop = Shop(tmp_path, f"{pools}  more: {{match: {{alertname: QueueGrows}}, do: [{{rebalance: workers}}]}}\n")
+    shop.figures.set("jobs", {"anybody": 30.0, "somebody": 12.0})
+    assert shop.loads() == {}
+    shop.figures.set("how_many", {"rack-1": 2.0, "rack-2": 1.0})
+    load = shop.loads(60)["workers"]
+    assert (load.total, load.replicas) == (42.0, 3.0)
+    shop.figures.set("how_many", {"rack-1": math.nan})
+    assert shop.loads(90) == {}

@@ -43,6 +43,7 @@ _BSM_OF_REBALANCING: Shape = {
     "service_weights": [{"service": str, "name": str, "value": float}],
     "shed": _NUMBERS,
 }
+_BSM_OF_SCALING: Shape = {**_BSM_OF_REBALANCING, "replicas": float}
 
 
 def run_variables(call: PlaybookCall) -> str:
@@ -66,7 +67,7 @@ def assert_inert(text: str) -> None:
     document = json.loads(text)
     for name, value in document.items():
         if name == "bsm":
-            _walk_shape(value, _BSM_OF_REBALANCING if "weights" in value else _BSM, "bsm")
+            _walk_shape(value, _shape(value), "bsm")
         else:
             _walk(value, name, depth=2)
     try:
@@ -74,6 +75,12 @@ def assert_inert(text: str) -> None:
     except yaml.YAMLError:
         return
     raise ValueError("the variables could be read as YAML, which would make their texts templates")
+
+
+def _shape(bsm: Json) -> Shape:
+    if not isinstance(bsm, dict) or "weights" not in bsm:
+        return _BSM
+    return _BSM_OF_SCALING if "replicas" in bsm else _BSM_OF_REBALANCING
 
 
 def clean(text: str) -> str:
@@ -101,6 +108,7 @@ def _weights(weights: Weights) -> dict[str, Json]:
             {"service": one.service, "name": one.member, "value": one.value} for one in weights.by_service
         ],
         "shed": _numbers(weights.shed),
+        **({"replicas": weights.replicas} if weights.replicas is not None else {}),
     }
 
 

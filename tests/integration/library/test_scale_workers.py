@@ -98,6 +98,14 @@ def test_supervisor_runs_as_many_processes_of_that_program_as_wanted(supervisor:
     assert len(supervisor.workers()) == 3
 
 
+def test_the_number_of_a_pool_that_scales_goes_first(supervisor: Supervisor, tmp_path: Path) -> None:
+    played = play(
+        "scale_workers.yml", tmp_path, {**supervisor.given, "worker_count": 9}, bsm={"replicas": 3}, run=(3, 1)
+    )
+    assert played.succeeded, played.output
+    assert len(supervisor.workers()) == 5  # two are of the other programs
+
+
 @pytest.fixture
 def units(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "units"

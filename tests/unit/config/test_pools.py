@@ -116,3 +116,18 @@ def test_one_mistake_in_a_rebalancing_is_one_finding_at_its_place(
     web = "    {members: {web-1: {capacity: 1}}, apply: {component: lb-1, playbook: p.yml}}"
     pools = f"{web}\n  bare: {{members: {{web-2: {{}}}}}}\n"
     assert codes(f"{SHOP}{pools}policies:\n  p: {{match: {{alertname: A}},\n    do: [{body}]}}\n") == [finding]
+
+
+@pytest.mark.parametrize(
+    ("pool", "finding"),
+    [
+        ("{replicas: {at_most: 0, capacity: 5}, serves: [checkout]}", "bad-value"),
+        ("{replicas: {at_least: 5, at_most: 3, capacity: 5}, serves: [checkout]}", "bad-value"),
+        ("{replicas: {at_most: 3, capacity: 0}, serves: [checkout]}", "bad-value"),
+        ("{replicas: {at_most: 3, capacity: 5}, load: {query: up}, serves: [checkout]}", "missing-key"),
+        ("{replicas: {at_most: 3, capacity: 5}, members: {web-1: {capacity: 4}}}", "bad-value"),
+        ("{serves: [checkout]}", "missing-key"),
+    ],
+)
+def test_one_mistake_in_a_pool_that_scales_is_one_finding(codes: Codes, pool: str, finding: str) -> None:
+    assert [code for code, *_ in codes(SHOP.replace("  web:\n", f"  workers: {pool}\n"))] == [finding]
