@@ -32,7 +32,7 @@ class Heard:
     """The earliest first."""
     worst: State
     onset: datetime | None
-    """Since when anything is wrong by them; None when nothing is."""
+    """Since when anything is wrong by them; None when nothing is, or nobody can tell: that begins no storm."""
     is_conditional: bool
     """Whether a policy with a condition (`when`) is among theirs."""
     good_until: datetime
@@ -152,7 +152,7 @@ class Board:
         return Heard(
             signals=signals,
             worst=reduce(worse, {one.sets for one in statements}, State.OK),
-            onset=telling[0].since if telling else None,
+            onset=next((one.since for one in telling if one.alert.status is not AlertStatus.UNKNOWN), None),
             is_conditional=any(policy.when is not None for one in statements for policy in one.policies),
             # What is stale is looked at anew each time: a repeat may have come.
             good_until=good_until if now <= good_until else _NEVER,

@@ -412,3 +412,21 @@ def test_a_leak_that_began_before_the_engine_did_is_told_within_minutes(tmp_path
             _busy(shop, web_1=0.79 + minute / 200).at(f"09:0{minute}:00")
         told.append([alert.labels["instance"] for alert in shop.store.active()])
     assert told == [["web-1:9100"], []]
+
+
+def test_a_source_that_goes_away_is_no_storm(tmp_path: Path) -> None:
+    """Everything it watches becomes unknown at once; what else fails is restored all the same."""
+    servers = [f"web-{number}" for number in range(1, 41)]
+    text = DEGRADED.replace("{any: [web-1, web-2]}", f"{{any: [{', '.join(servers)}]}}").replace(
+        "web-1: {}, web-2: {}", ", ".join(f"{one}: {{}}" for one in [*servers, "db-1"])
+    )
+    means = "  db: {match: {alertname: DbDown}, unchecked: true, mode: auto, do: [{playbook: restart.yml}]}\n"
+    shop = Timeline(_bundle(tmp_path, text + means), MemoryStore())
+    shop.figures.set("cpu", {f"{one}:9100": 0.5 for one in servers})
+    shop.at("09:00:30")
+    shop.figures.is_away = True
+    shop.at("09:10:00")
+    found = shop.tick()
+    assert {found.impact.state(NodeId(one)) for one in servers} == {State.UNKNOWN}
+    shop.at("09:10:10").fires("DbDown", instance="db-1")
+    shop.expect(running={"db-1"})
