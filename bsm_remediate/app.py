@@ -505,8 +505,8 @@ class _ProberByKind:
     def __init__(self, probers: Mapping[CheckKind, Prober]) -> None:
         self._probers = probers
 
-    def look(self, check: Check, component: Component) -> Observation:
-        return self._probers[check.kind].look(check, component)
+    def look(self, check: Check, component: Component, *, cancelled: Callable[[], bool]) -> Observation:
+        return self._probers[check.kind].look(check, component, cancelled=cancelled)
 
 
 def _stripped(urls: Sequence[str]) -> list[str]:

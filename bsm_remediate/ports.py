@@ -53,10 +53,11 @@ class Executor(Protocol):
 
 
 class Prober(Protocol):
-    def look(self, check: Check, component: Component) -> Observation:
+    def look(self, check: Check, component: Component, *, cancelled: Callable[[], bool]) -> Observation:
         """Look once whether `check` (any but alert) holds now; never raises.
 
-        It takes at most some seconds; by Ansible more, at most a minute and a little.
+        It takes at most some seconds; by Ansible more, at most a minute and a little, or until `cancelled`. What was
+        cut off doesn't hold.
         """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +30,13 @@ class NetworkProber:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
-    def look(self, check: Check, component: Component) -> Observation:
+    def look(
+        self,
+        check: Check,
+        component: Component,
+        *,
+        cancelled: Callable[[], bool],  # noqa: ARG002 - it takes seconds at most
+    ) -> Observation:
         """Whether `check` holds now. Takes at most about 5 s; never raises for what it meets."""
         try:
             target = check.target(component) if check.target is not None else ""

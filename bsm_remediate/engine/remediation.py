@@ -100,9 +100,11 @@ class Remediation:
         stage("verification", lambda: self._verify(work))
         stage("end", lambda: self._end(work))
 
-    def looks_restored(self, order: WorkOrder, run: Run) -> tuple[bool, str]:
+    def looks_restored(
+        self, order: WorkOrder, run: Run, cancelled: Callable[[], bool] = lambda: False
+    ) -> tuple[bool, str]:
         """Whether all checks that don't come from the alert hold now (and there are any), with the details."""
-        seen = [self._look(check, order, run) for check in order.checks_beforehand()]
+        seen = [self._look(check, order, run, cancelled) for check in order.checks_beforehand()]
         failing = [one for one in seen if not one.holds]
         details = "; ".join(one.detail for one in failing or seen)
         return bool(seen) and not failing, details
@@ -136,8 +138,10 @@ class Remediation:
             outcome = f"was decided {format_duration(age)} ago: it is decided anew"
             self._journal.over(run, RunState.CANCELLED, RunEnd.DECIDED_ANEW, outcome)
             return
-        holds, details = self.looks_restored(work.order, run)
-        if holds:
+        holds, details = self.looks_restored(work.order, run, lambda: self._is_to_stop(work))
+        if self._is_to_stop(work):
+            self._cancel(self._current(work))
+        elif holds:
             self._journal.over(
                 run, RunState.CANCELLED, RunEnd.ALREADY_OK, f"already ok, nothing was run: {details}", "run.already_ok"
             )
@@ -212,7 +216,13 @@ class Remediation:
         pause = min(check.every for check in checks).total_seconds()
         while True:
             for check in verification.due(self._clock.now()):
-                verification = verification.observe(self._look(check, work.order, run))
+                seen = self._look(check, work.order, run, lambda: self._is_to_stop(work))
+                if self._is_to_stop(work):
+                    break  # what was cut off says nothing
+                verification = verification.observe(seen)
+            if self._is_to_stop(work):
+                self._cancel(self._current(work))
+                return
             now = self._clock.now()
             progress = verification.progress(now)
             run = self._note_pass(run, progress, verification.reason(now))
@@ -226,10 +236,7 @@ class Remediation:
                 run = replace(run, passed_at=None)
                 self._journal.record(run, "run.not_verified", end=RunEnd.NOT_VERIFIED, outcome=reason)
                 return
-            if self._clock.wait(pause, until=lambda: work.cancelled() or self._leaving()):
-                self._current(work)
-                self._cancel(run)
-                return
+            self._clock.wait(pause, until=lambda: self._is_to_stop(work))
 
     def _note_pass(self, run: Run, progress: Progress, reason: str) -> Run:
         holding = progress in (Progress.HOLDING, Progress.PASSED)
@@ -284,9 +291,12 @@ class Remediation:
     def _cancel(self, run: Run) -> None:
         self._journal.over(run, RunState.CANCELLED, RunEnd.BY_A_PERSON, "cancelled by a person")
 
-    def _look(self, check: Check, order: WorkOrder, run: Run) -> Observation:
+    def _is_to_stop(self, work: _Work) -> bool:
+        return work.cancelled() or self._leaving()
+
+    def _look(self, check: Check, order: WorkOrder, run: Run, cancelled: Callable[[], bool]) -> Observation:
         if check.kind is not CheckKind.ALERT:
-            return self._prober.look(check, order.component)
+            return self._prober.look(check, order.component, cancelled=cancelled)
         firing = self._firing(run.alerts)
         detail = f"{firing[0].name} still fires" if firing else "its alert no longer fires"
         return Observation(check=check, at=self._clock.now(), holds=not firing, detail=detail)

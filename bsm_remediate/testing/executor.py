@@ -128,7 +128,13 @@ class SimulatedProber:
         self._clock = clock
         self.broken: set[NodeId] = set(broken)
 
-    def look(self, check: Check, component: Component) -> Observation:
+    def look(
+        self,
+        check: Check,
+        component: Component,
+        *,
+        cancelled: Callable[[], bool],  # noqa: ARG002 - it takes no time
+    ) -> Observation:
         holds = component.id not in self.broken
         detail = f"{component.id} {'answers' if holds else 'does not answer'}"
         return Observation(check=check, at=self._clock.now(), holds=holds, detail=detail)

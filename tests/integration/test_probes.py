@@ -7,7 +7,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,7 +63,7 @@ def shop() -> Iterator[str]:
 def _look(kind: CheckKind, target: str, *, status: int = 200, body: str | None = None) -> Observation:
     matcher = Matcher(label="body", operator=MatchOperator.REGEX, value=body) if body is not None else None
     check = Check(kind=kind, target=_Target(target), status=status, body=matcher)
-    return NetworkProber(SystemClock()).look(check, HERE)
+    return NetworkProber(SystemClock()).look(check, HERE, cancelled=lambda: False)
 
 
 def test_an_open_port_holds(shop: str) -> None:
@@ -120,7 +120,7 @@ def test_a_command_holds_when_it_succeeds_on_the_components_host(tmp_path: Path)
 
     def look(line: str, host: str = "h1") -> Observation:
         check = Check(kind=CheckKind.COMMAND, target=_Target(line))
-        return prober.look(check, Component(id=NodeId("web-1"), host=host))
+        return prober.look(check, Component(id=NodeId("web-1"), host=host), cancelled=lambda: False)
 
     canary = tmp_path / "canary"
     assert look(f"test -d '{tmp_path}'").holds
@@ -142,7 +142,12 @@ def local(tmp_path: Path) -> LocalAnsible:
 
 
 def _look_by_playbook(
-    local: LocalAnsible, playbook: str, component: Component, *, within_s: float = 60.0
+    local: LocalAnsible,
+    playbook: str,
+    component: Component,
+    *,
+    within_s: float = 60.0,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Observation:
     prober = AnsibleProber(
         projects=AnsibleProjects(usual=local.project),
@@ -152,7 +157,7 @@ def _look_by_playbook(
         secrets=["t0p-secret"],
     )
     check = Check(kind=CheckKind.PLAYBOOK, target=_Target(playbook), within=timedelta(seconds=within_s))
-    return prober.look(check, component)
+    return prober.look(check, component, cancelled=cancelled)
 
 
 def test_a_playbook_check_holds_when_it_succeeds_on_the_components_host(local: LocalAnsible) -> None:
@@ -188,8 +193,21 @@ def test_a_playbook_check_ends_in_time_and_leaves_no_process(local: LocalAnsible
         False,
         "`sleep.yml`: still running at its time limit, stopped after 0 task results",
     )
+    assert not _sleeps()
+
+
+def test_a_check_that_is_cut_off_does_not_hold_and_leaves_no_process(local: LocalAnsible) -> None:
+    local.write_playbook("sleep.yml", f"- ansible.builtin.command: sleep 300.{os.getpid()}")
+    began = time.monotonic()
+    seen = _look_by_playbook(local, "sleep.yml", HERE, cancelled=_sleeps)
+    assert time.monotonic() - began < 30  # it may take a minute
+    assert not seen.holds
+    assert not _sleeps()
+
+
+def _sleeps() -> bool:
     found = subprocess.run(["pgrep", "-f", f"sleep 300.{os.getpid()}"], capture_output=True, check=False)
-    assert found.stdout == b""
+    return found.stdout != b""
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrometheusApi]:
 def _look(api: PrometheusApi, query: str, host: str = "web-1") -> Observation:
     prober = PromqlProber({"prometheus": api}, usual="prometheus", clock=SystemClock())
     check = Check(kind=CheckKind.PROMQL, target=compile_promql(query))
-    return prober.look(check, Component(id=NodeId("web-1"), host=host))
+    return prober.look(check, Component(id=NodeId("web-1"), host=host), cancelled=lambda: False)
 
 
 @pytest.mark.parametrize(

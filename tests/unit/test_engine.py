@@ -13,8 +13,10 @@ from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.playbook import PlaybookOutcome
-from bsm_remediate.domain.policy import Mode
+from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.run import RunEnd, RunState
+from bsm_remediate.domain.service_map import Component
+from bsm_remediate.domain.verification import Observation
 from bsm_remediate.engine.engine import EngineOptions
 from bsm_remediate.testing.executor import Scripted
 from bsm_remediate.testing.store import MemoryStore
@@ -300,6 +302,23 @@ def test_a_cancelled_run_stops_and_stays_stopped(shop: Timeline) -> None:
     shop.asks("cancel", shop.run_of("db-1").id)
     shop.at("09:15:00").expect(running=set(), held={"db-1": "held_by"})
     assert (shop.run_of("db-1").state, shop.run_of("db-1").end) == (RunState.CANCELLED, RunEnd.BY_A_PERSON)
+
+
+@pytest.mark.parametrize("stage", ["beforehand", "afterwards"])
+def test_who_cancels_does_not_wait_for_a_check_that_takes_a_minute(shop: Timeline, stage: str) -> None:
+    at_once = shop.prober.look
+
+    def slow(check: Check, component: Component, *, cancelled: Callable[[], bool]) -> Observation:
+        if bool(shop.executor.calls) == (stage == "afterwards"):
+            shop.clock.wait(60, until=cancelled)
+        return at_once(check, component, cancelled=cancelled)
+
+    shop.prober.look = slow  # type: ignore[method-assign]
+    shop.at("09:00:00").fires("PostgresDown", instance="db-1").at("09:00:40")
+    shop.asks("cancel", shop.run_of("db-1").id)
+    shop.at("09:00:45")
+    assert (shop.run_of("db-1").state, shop.run_of("db-1").end) == (RunState.CANCELLED, RunEnd.BY_A_PERSON)
+    assert bool(shop.executor.calls) == (stage == "afterwards")
 
 
 def test_signals_older_than_the_policy_wait_until_it_is_adopted(shop: Timeline) -> None:

@@ -178,12 +178,12 @@ def test_what_was_decided_before_an_order_does_not_begin_after_it(told: Tell, ve
     shop = told()
     looking = shop.prober.look
 
-    def ordering(*arguments: object) -> object:
+    def ordering(*arguments: object, **named: object) -> object:
         """Between the decision and the start: a person orders, and the other engine has answered."""
         standing = shop.store.standing()
         if not standing.pauses and not standing.holds:
             shop.store.stand(ordered(shop, verb))
-        return looking(*arguments)  # type: ignore[arg-type]
+        return looking(*arguments, **named)  # type: ignore[arg-type]
 
     shop.prober.look = ordering  # type: ignore[method-assign, assignment]
     shop.fires("Down", instance="db-1")

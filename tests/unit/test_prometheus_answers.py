@@ -87,7 +87,7 @@ def _look(api: PrometheusApi | None, query: str = "up", *, source: str | None = 
     sources = {"prometheus": api} if api is not None else {}
     prober = PromqlProber(sources, usual="prometheus" if api is not None else None, clock=SystemClock())
     check = Check(kind=CheckKind.PROMQL, target=Written(query), source=source)
-    return prober.look(check, Component(id=NodeId("db-1"), host="db-1"))
+    return prober.look(check, Component(id=NodeId("db-1"), host="db-1"), cancelled=lambda: False)
 
 
 @pytest.mark.parametrize(

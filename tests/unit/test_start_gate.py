@@ -108,10 +108,10 @@ def braked_between(shop: Timeline) -> None:
     """The file appears after the decision, and nobody but that engine knows of it."""
     looking = shop.prober.look
 
-    def look(*arguments: object) -> object:
+    def look(*arguments: object, **named: object) -> object:
         shop.brake = Pause(who="the file PAUSED", reason="fire drill", since=BEGIN)
         shop.prober.look = looking  # type: ignore[method-assign]
-        return looking(*arguments)  # type: ignore[arg-type]
+        return looking(*arguments, **named)  # type: ignore[arg-type]
 
     shop.prober.look = look  # type: ignore[method-assign, assignment]
     shop.fires("Down", instance="db-1")

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import threading
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -35,9 +35,7 @@ from bsm_remediate.ports import Clock
 TIME_LIMIT_S = 15.0
 """Of a command."""
 SHORTEST_S, LONGEST_S = 5.0, 60.0
-"""Of a playbook, which has the time within which its check must hold: Ansible itself needs some; and a person who
-cancels, or an engine that ends, waits for it.
-"""
+"""Of a playbook, which has the time within which its check must hold; Ansible itself needs some."""
 _COMMAND = OURS / "command.yml"
 
 
@@ -66,15 +64,17 @@ class AnsibleProber:
         self._guard = threading.Lock()
         self._swept = False
 
-    def look(self, check: Check, component: Component) -> Observation:
-        """Whether it succeeds on the component's host. About 1 s, at most `LONGEST_S` and a little; never raises."""
+    def look(self, check: Check, component: Component, *, cancelled: Callable[[], bool]) -> Observation:
+        """Whether it succeeds on the component's host, in about 1 s, or until `LONGEST_S` or `cancelled` end it; never
+        raises.
+        """
         project = self._projects.of(component)
         redact = self._secrets.redactor(project)
         try:
             source = check.target(component) if check.target is not None else ""
             by_playbook = check.kind is CheckKind.PLAYBOOK
             look = self._by_playbook(source, check.within, component) if by_playbook else _by_command(source)
-            holds, detail = self._carried_out(look, component.host, project, redact)
+            holds, detail = self._carried_out(look, component.host, project, redact, cancelled)
         except (OSError, ValueError, RemediationError, AnsibleRunnerException, ExceptionPexpect) as error:
             holds, detail = False, str(error)
         return Observation(check=check, at=self._clock.now(), holds=holds, detail=one_line(redact(detail)))
@@ -104,7 +104,9 @@ class AnsibleProber:
         )
         return _Look(name, playbook_in(self._playbooks, name), run_variables(call), limit)
 
-    def _carried_out(self, look: _Look, host: str, project: AnsibleProject, redact: Redactor) -> tuple[bool, str]:
+    def _carried_out(
+        self, look: _Look, host: str, project: AnsibleProject, redact: Redactor, cancelled: Callable[[], bool]
+    ) -> tuple[bool, str]:
         inventory = read_inventory(
             project.inventory, cache=self._state / "cache", now=self._clock.now(), project=project
         )
@@ -115,7 +117,7 @@ class AnsibleProber:
             folder.write_variables(look.variables)
             launch = Launch(project=project, playbook=look.playbook, hosts=(host,), time_limit_s=look.time_limit_s)
             account = Account(run=RunId(folder.path.name), attempt=1, redact=redact, tell=lambda _event: None)
-            ended = launch.carry_out(folder, account, cancelled=lambda: False, redact=redact)
+            ended = launch.carry_out(folder, account, cancelled=cancelled, redact=redact)
         finally:
             shutil.rmtree(folder.path, ignore_errors=True)
         outcome, reason = classify(ended, (host,))

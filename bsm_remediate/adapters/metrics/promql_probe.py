@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from bsm_remediate.adapters.metrics.prometheus import PrometheusApi, Result, Shape
 from bsm_remediate.domain.policy import Check
@@ -25,7 +25,13 @@ class PromqlProber:
         self._usual = usual
         self._clock = clock
 
-    def look(self, check: Check, component: Component) -> Observation:
+    def look(
+        self,
+        check: Check,
+        component: Component,
+        *,
+        cancelled: Callable[[], bool],  # noqa: ARG002 - it takes seconds at most
+    ) -> Observation:
         """Whether the query returns a sample that isn't 0 now. At most about 10 s for each address; never raises."""
         try:
             query = check.target(component) if check.target is not None else ""
