@@ -12,7 +12,7 @@ from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.moments import parse_moment
-from bsm_remediate.cli.output import console, document_text
+from bsm_remediate.cli.output import console, document_text, written
 from bsm_remediate.cli.report_csv import report_csv
 from bsm_remediate.cli.report_tables import (
     show_assumptions,
@@ -74,16 +74,7 @@ def command(
         if output in {"csv", "html"}:
             raise WrongUsage(f"-o {output} has no section on shadows; leave out --shadow, or take -o json")
         report = {name: value for name, value in report.items() if name not in STATISTICS}
-    text = _text(report, output)
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        out.write_text(click.unstyle(text), encoding="utf-8")
-    except OSError as error:
-        raise WrongUsage(
-            f"{out} can't be written: {error.strerror}", hint="name a file in a folder that is there"
-        ) from error
+    written(_text(report, output), out)
 
 
 def _text(report: Row, output: str) -> str:
