@@ -62,6 +62,8 @@ class Account:
     rankings: Sequence[tuple[datetime, Ranking]]
     held: Mapping[NodeId, datetime]
     """Components whose repair was first held as that of a symptom then."""
+    verdicts: Mapping[NodeId, tuple[str, str]]
+    """Components → what was decided last about repairing them, and why."""
     unmapped: Mapping[str, int]
     """Names of alerts that fit nothing → how many came."""
     no_policy: Mapping[str, int]
@@ -87,6 +89,7 @@ class Gathering:
     rollbacks: dict[RunId, str] = field(default_factory=dict)
     rankings: list[tuple[datetime, Ranking]] = field(default_factory=list)
     held: dict[NodeId, datetime] = field(default_factory=dict)
+    verdicts: dict[NodeId, tuple[str, str]] = field(default_factory=dict)
     unmapped: Counter[str] = field(default_factory=Counter)
     no_policy: Counter[str] = field(default_factory=Counter)
 
@@ -95,7 +98,7 @@ class Gathering:
         self._ids = frozenset(run.id for run in self.runs)
         self._words = Words(self.incident.nodes, self._ids, self.bundle.currency)
         began = self.incident.alert_began
-        self.timeline.add(Telling(began, "began", "", "The first alert about it begins", "alerts begin"))
+        self.timeline.add(Telling(began, "began", "", "The first alert about it begins", "alerts begin", 0))
 
     @property
     def since(self) -> datetime:
@@ -119,11 +122,16 @@ class Gathering:
         if ranking is not None and (not ranking.causes or self.incident.nodes.intersection(ranking.names)):
             self.rankings.append((event.at, ranking))
         if event.kind == "decision.made":
-            node = NodeId(event.subject)
-            if event.facts["verdict"] == Verdict.SYMPTOM and node in self.incident.nodes:
-                self.held.setdefault(node, event.at)
+            self._of_decision(NodeId(event.subject), event)
         elif event.subject in self._ids:
             self._of_run(event, RunId(event.subject))
+
+    def _of_decision(self, node: NodeId, event: Event) -> None:
+        if node in self.incident.nodes:
+            verdict, reason = str(event.facts["verdict"]), str(event.facts["reason"])
+            self.verdicts[node] = (verdict, reason)
+            if verdict == Verdict.SYMPTOM:
+                self.held.setdefault(node, event.at)
 
     def _of_run(self, event: Event, run: RunId) -> None:
         facts: Mapping[str, Any] = event.facts
@@ -173,6 +181,7 @@ class Gathering:
             rollbacks=self.rollbacks,
             rankings=tuple(self.rankings),
             held=self.held,
+            verdicts=self.verdicts,
             unmapped=dict(self.unmapped),
             no_policy=dict(self.no_policy),
         )

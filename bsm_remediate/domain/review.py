@@ -136,6 +136,8 @@ def _harm(impact: Sequence[dict[str, Any]], account: Account) -> str:
         parts.append(f"{one['service']} {tense} {said or 'impaired'} ({one['lost']:,.2f} {currency})")
     more = len(impact) - 3
     others = f" and {more} other service{'s' if more > 1 else ''} failed too" if more > 0 else ""
+    if len(impact) == 1:
+        return f"{parts[0]}."
     total = sum(one["lost"] for one in impact)
     return f"{'; '.join(parts)}{others}: {total:,.2f} {currency} were lost in all."
 

@@ -66,7 +66,7 @@ def _durations(account: Account) -> Iterator[Finding]:
                 about=run.policy,
                 told=f"run {run.id}: {run.playbook} for {run.component} took {_length(took)} until its checks passed,"
                 f" where {_length(expected)} was expected",
-                question=f"Should `expect: duration` of {run.playbook} under {run.policy} be corrected?",
+                question=f"Should expect: duration of {run.playbook} under {run.policy} be corrected?",
             )
 
 
@@ -192,8 +192,26 @@ def _ranked_wrongly(account: Account) -> Iterator[Finding]:
             about=node,
             told=f"{node} was ranked first among the causes for {_length(seconds)}, but services came back with"
             f" {right}",
-            question=f"What would have told that {right} was the cause: an earlier alert, `evidence: direct`, a missing"
+            question=f"What would have told that {right} was the cause: an earlier alert, evidence: direct, a missing"
             " dependency?",
+        )
+
+
+def _nothing_done(account: Account) -> Iterator[Finding]:
+    """Causes that no playbook was begun for."""
+    worked_on = {run.component for run in account.runs if run.attempt}
+    for node in all_restorers(account.incident):
+        before = account.incident.begin - timedelta(seconds=1)
+        cost = lost_to(node, account.incident, before, account.until)
+        if node in worked_on or cost <= 0:
+            continue
+        verdict, reason = account.verdicts.get(node, ("", "nothing was decided about it"))
+        why = f"{verdict}, {reason}" if verdict else reason
+        yield Finding(
+            kind="nothing_was_run",
+            about=node,
+            told=f"no playbook was begun for {node}, to which {cost:,.2f} {account.bundle.currency} were lost: {why}",
+            question=f"Which policy should have acted on {node}, and what stood in its way?",
         )
 
 
@@ -211,7 +229,7 @@ def _symptoms(account: Account) -> Iterator[Finding]:
                 kind="symptom_needed_repair",
                 about=node,
                 told=f"{node} was held as a symptom, but needed a repair of its own: run {run.id} began {waited} later",
-                question=f"Is the alert on {node} direct evidence, so that it needn't wait (`evidence: direct`)?",
+                question=f"Is the alert on {node} direct evidence, so that it needn't wait (evidence: direct)?",
             )
 
 
@@ -220,12 +238,17 @@ def _symptoms(account: Account) -> Iterator[Finding]:
 
 def _alerts(account: Account) -> Iterator[Finding]:
     kinds = (
-        ("unmapped_alerts", "fit no component", account.unmapped, "Which component are they about, by which label?"),
+        (
+            "unmapped_alerts",
+            "fit no component",
+            account.unmapped,
+            "Which component are the alerts that fit nothing about, by which label?",
+        ),
         (
             "alerts_without_policy",
             "are named by no policy",
             account.no_policy,
-            "What do they mean, and what may be done?",
+            "What do the alerts without a policy mean, and what may be done?",
         ),
     )
     for kind, what, names, question in kinds:
@@ -250,13 +273,14 @@ def _detection(account: Account) -> Iterator[Finding]:
                 about=node_of(outage),
                 told=f"the alert about {node_of(outage)} came {_length(detect)} after it began, of {_length(restore)}"
                 " until it was restored",
-                question=f"Can the alert on {node_of(outage)} come sooner (interval, `for`, grouping)?",
+                question=f"Can the alert on {node_of(outage)} come sooner (interval, for, grouping)?",
             )
 
 
 _KINDS: tuple[Callable[[Account], Iterator[Finding]], ...] = (
     _unexplained,
     _ranked_wrongly,
+    _nothing_done,
     _not_restored,
     _still_firing,
     _symptoms,

@@ -165,6 +165,7 @@ def _findings(review: Row) -> list[str]:
 
 _TITLES = {
     "unexplained": "Lost without a known cause",
+    "nothing_was_run": "Nothing was run",
     "ranked_wrongly": "Wrong cause ranked first",
     "services_not_restored": "Services that a repair didn't bring back",
     "checks_passed_wrongly": "Checks that passed wrongly",
@@ -187,8 +188,8 @@ def _questions(review: Row) -> list[str]:
         people.append(f"- Team {_name(one['team'])}{duties} looks after {_names(one['owns'])}{more}{then}{now}")
     asked = []
     for one in review["questions"]:
-        whom = f"team {_name(one['team'])}" if one["team"] is not None else "nobody owns it"
-        asked.append(f"- [ ] {escaped(one['question'])} ({whom}) Action: … by: …")
+        whom = f" (team {_name(one['team'])})" if one["team"] is not None else ""
+        asked.append(f"- [ ] {escaped(one['question'])}{whom} Action: … by: …")
     return ["\n".join(people) or "Nothing that failed has an owner in the bundle.", "\n".join(asked)]
 
 

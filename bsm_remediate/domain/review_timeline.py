@@ -32,6 +32,8 @@ class Telling(NamedTuple):
     """The whole of it, for people."""
     many: str
     """What several of the kind are called: `alerts PostgresDown`."""
+    rank: int = 4
+    """Of what happens at the same moment the lower comes first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +55,8 @@ class _Burst:
     many: str
     first: datetime
     last: datetime
-    place: int
+    place: tuple[int, int]
+    """Among what happens at the same moment."""
     count: int = 0
     told: list[tuple[datetime, str]] = field(default_factory=list)
     named: dict[str, None] = field(default_factory=dict)
@@ -77,7 +80,7 @@ class _Burst:
         self.named = dict.fromkeys([*self.named, *later.named][: 2 * _NAMED][:_NAMED])
         self.subjects |= later.subjects
 
-    def lines(self) -> Iterable[tuple[datetime, int, Line]]:
+    def lines(self) -> Iterable[tuple[datetime, tuple[int, int], Line]]:
         if self.count <= _ONE_BY_ONE:
             for at, text in self.told:
                 yield at, self.place, Line(at=at, text=_cut(text))
@@ -100,7 +103,7 @@ class Timeline:
     def add(self, one: Telling) -> None:
         burst = self._open.get(one.kind)
         if burst is None or one.at - burst.last > _CLOSELY:
-            burst = _Burst(one.kind, one.many, one.at, one.at, len(self._bursts))
+            burst = _Burst(one.kind, one.many, one.at, one.at, (one.rank, len(self._bursts)))
             self._bursts.append(burst)
             self._open[one.kind] = burst
         burst.add(one)

@@ -28,8 +28,14 @@ _RUN_WORDS = {
     "run.checks_hold": "has all its checks passed",
     "run.checks_broke": "has a check fail again",
     "run.not_verified": "isn't verified",
-    "run.rollback_started": "is rolled back",
-    "run.rollback_ended": "has ended its rollback",
+    "run.approved": "is approved",
+    "run.rejected": "is rejected",
+    "run.succeeded": "has succeeded",
+    "run.failed": "has failed",
+    "run.cancelled": "is cancelled",
+    "run.rolled_back": "has failed, and is undone",
+    "run.rollback_started": "is being undone",
+    "run.rollback_ended": "has ended being undone",
     "run.already_ok": "finds its component ok",
     "run.escalated": "is handed over to a person",
     "run.still_firing": "failed after all: its alert still fires",
@@ -41,6 +47,8 @@ _TOLD_BY = ("outcome", "detail", "checks", "reason", "answer", "message")
 _ABOUT = ("component", "service", "run", "incident")
 """Facts that say what an event is about."""
 _FEW_CAUSES = 5
+_ALERT, _COMPONENT, _SERVICE, _RANKING, _RECOVERS = 0, 1, 2, 3, 5
+"""Ranks of what one look finds: what came, what it means, who is suspected; decisions and runs have the usual one."""
 
 
 class Words:
@@ -95,7 +103,8 @@ class Words:
             text = f"Service {entry.service} is still {state}, now losing {money}"
         else:
             return None
-        return Telling(entry.at, f"service {state}", entry.service, text, f"services are {state}")
+        rank = _RECOVERS if entry.state is State.OK else _SERVICE
+        return Telling(entry.at, f"service {state}", entry.service, text, f"services are {state}", rank)
 
     def _component(self, entry: ComponentEntry) -> Telling | None:
         stands = (entry.state, entry.own)
@@ -104,10 +113,11 @@ class Words:
         self._component_stood[entry.component] = stands
         state = entry.state.value
         if entry.state is State.OK:
-            return Telling(entry.at, "component ok", entry.component, f"{entry.component} is ok again", "are ok again")
+            text = f"{entry.component} is ok again"
+            return Telling(entry.at, "component ok", entry.component, text, "are ok again", _RECOVERS)
         how = "" if entry.own is entry.state else ", through what it requires"
         text = f"{entry.component} is {state}{how}"
-        return Telling(entry.at, f"component {state}{how}", entry.component, text, f"are {state}{how}")
+        return Telling(entry.at, f"component {state}{how}", entry.component, text, f"are {state}{how}", _COMPONENT)
 
     def _ranking(self, event: Event) -> Telling | None:
         ranking = ranking_of(event)
@@ -116,7 +126,7 @@ class Words:
         ranked = ", ".join(
             f"{one.component} {one.score:.2f}{' (suspect)' if one.is_suspect else ''}" for one in ranking.causes
         )
-        return Telling(event.at, "ranking", "", f"Likeliest causes: {ranked}", "rankings of causes")
+        return Telling(event.at, "ranking", "", f"Likeliest causes: {ranked}", "rankings of causes", _RANKING)
 
     # --- what was decided and done ---------------------------------------------------------------------------------
 
@@ -176,21 +186,16 @@ def told_by(event: Event) -> str:
 def of_alert(alert: Alert, about: str) -> Telling:
     """A delivery; `about` is the component or service that it names, if any."""
     name, subject = alert.name or "without a name", about or "nothing that is known"
-    if alert.is_over:
-        return Telling(
-            alert.received_at, f"alert over {name}", subject, f"Alert {name} about {subject} ends", _of(name)
-        )
-    if alert.status is AlertStatus.UNKNOWN:
-        text = f"Alert {name} about {subject} is unknown: its source can't tell"
-        return Telling(alert.received_at, f"alert unknown {name}", subject, text, f"alerts {name} are unknown")
     late = alert.received_at - alert.starts_at
-    after = f", {format_duration(late)} after it began" if late >= timedelta(seconds=1) else ""
-    text = f"Alert {name} about {subject} comes{after}"
-    return Telling(alert.received_at, f"alert {name}", subject, text, f"alerts {name} come")
-
-
-def _of(name: str) -> str:
-    return f"alerts {name} end"
+    if alert.is_over:
+        kind, what = "ends", "ends"
+    elif alert.status is AlertStatus.UNKNOWN:
+        kind, what = "is unknown", "is unknown: its source can't tell"
+    else:
+        kind = "comes"
+        what = f"comes, {format_duration(late)} after it began" if late >= timedelta(seconds=1) else "comes"
+    text, many = f"Alert {name} about {subject} {what}", f"alerts {name}: each {kind}"
+    return Telling(alert.received_at, f"alert {kind} {name}", subject, text, many, _ALERT)
 
 
 def _few(names: tuple[NodeId, ...]) -> str:
