@@ -8,7 +8,7 @@ incident, and so is whatever hangs together through others.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,11 +19,11 @@ from bsm_remediate.domain.ledger import ComponentEntry, ServiceEntry
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.service_map import ServiceMap
 from bsm_remediate.domain.state import State
-from bsm_remediate.domain.statistics import History, Outage, lost, outages
+from bsm_remediate.domain.statistics import History, Outage, Span, lost, outages
 
 APART = timedelta(minutes=5)
 """What fails again within that is the same incident: to people it was never over."""
-_NEVER = datetime.max.replace(tzinfo=UTC)
+FOREVER = datetime.max.replace(tzinfo=UTC)
 _FAILS = frozenset({State.DOWN, State.DEGRADED})
 
 AnyOutage: TypeAlias = "Outage[ServiceEntry] | Outage[ComponentEntry]"
@@ -91,13 +91,26 @@ class Incident:
     @cached_property
     def causes(self) -> tuple[NodeId, ...]:
         """Of its services, by name; where none failed the components that did."""
-        named = {cause for one in self.services for cause in one.causes}
-        return tuple(sorted(named or ({node_of(one) for one in self.components} if not self.services else set())))
+        if not self.services:
+            return tuple(sorted({node_of(one) for one in self.components}))
+        spans = [span for one in self.services for span in one.spans]
+        # What was named for no time at all stood between two alerts of one look.
+        lasting = [span for span in spans if span.end is None or span.begin < span.end]
+        return tuple(sorted({cause for span in lasting or spans for cause in span.entry.causes}))
 
     @cached_property
     def nodes(self) -> frozenset[NodeId]:
         """All that fails in it, or was named as a cause."""
-        return frozenset({node_of(one) for one in (*self.outages, *self.affected)} | {*self.causes})
+        failing = (node_of(one) for one in (*self.outages, *self.affected))
+        return frozenset([*failing, *(cause for one in self.services for cause in one.causes)])
+
+    @cached_property
+    def failed(self) -> Mapping[NodeId, tuple[Outage[ComponentEntry], ...]]:
+        """Components that failed themselves, and when."""
+        found: dict[NodeId, tuple[Outage[ComponentEntry], ...]] = {}
+        for one in self.components:
+            found[node_of(one)] = (*found.get(node_of(one), ()), one)
+        return found
 
     def lost(self, until: datetime) -> float:
         """Money, up to `until`."""
@@ -105,11 +118,11 @@ class Incident:
 
     def runs(self, runs: Iterable[Run]) -> list[Run]:
         """Those of `runs` that worked, or waited to work, on one of its components while it lasted."""
-        end = self.end + APART if self.end is not None else _NEVER
+        end = self.end + APART if self.end is not None else FOREVER
         return [
             run
             for run in runs
-            if run.component in self.nodes and run.planned_at <= end and (run.ended_at or _NEVER) >= self.begin
+            if run.component in self.nodes and run.planned_at <= end and (run.ended_at or FOREVER) >= self.begin
         ]
 
 
@@ -180,8 +193,12 @@ def is_of_service(outage: AnyOutage) -> bool:
 
 def is_own_failure(outage: AnyOutage) -> bool:
     """Whether a component failed itself at some time, and not only what it requires."""
-    entries = (span.entry for span in outage.spans)
-    return any(isinstance(entry, ComponentEntry) and entry.own in _FAILS for entry in entries)
+    return bool(own_spans(outage))
+
+
+def own_spans(outage: AnyOutage) -> list[Span[ComponentEntry]]:
+    """While a component failed itself."""
+    return [span for span in outage.spans if isinstance(span.entry, ComponentEntry) and span.entry.own in _FAILS]
 
 
 # --- what hangs together ---------------------------------------------------------------------------------------------
@@ -189,17 +206,17 @@ def is_own_failure(outage: AnyOutage) -> bool:
 
 def _of_services(found: Sequence[Outage[ServiceEntry]]) -> Iterator[Claim]:
     for number, outage in enumerate(found):
-        yield Claim(node_of(outage), outage.begin, outage.end or _NEVER, number)
+        yield Claim(node_of(outage), outage.begin, outage.end or FOREVER, number)
         for span in outage.spans:
             for cause in span.entry.causes:
-                yield Claim(cause, span.begin, span.end or _NEVER, number)
+                yield Claim(cause, span.begin, span.end or FOREVER, number)
 
 
 def _of_components(found: Sequence[Outage[ComponentEntry]], first: int, requires: Requires) -> Iterator[Claim]:
     """`first` is the number of the first of them."""
     own: defaultdict[NodeId, list[Claim]] = defaultdict(list)
     for number, outage in enumerate(found, start=first):
-        own[node_of(outage)].append(Claim(node_of(outage), outage.begin, outage.end or _NEVER, number))
+        own[node_of(outage)].append(Claim(node_of(outage), outage.begin, outage.end or FOREVER, number))
     for node, claims in own.items():
         yield from claims
         for below in {*requires(node)} & own.keys():

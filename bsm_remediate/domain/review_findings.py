@@ -11,12 +11,12 @@ from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.experience import taken_s
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.incident import Incident, is_own_failure, node_of
+from bsm_remediate.domain.incident import FOREVER, Incident, node_of, own_spans
 from bsm_remediate.domain.ledger import ServiceEntry
 from bsm_remediate.domain.review_causes import all_restorers, lost_to
 from bsm_remediate.domain.run import Run, RunEnd
 from bsm_remediate.domain.state import State
-from bsm_remediate.domain.statistics import Outage
+from bsm_remediate.domain.statistics import Outage, Span
 
 _FAR_OFF = 1.5
 """A duration that many times the expected one, or the other way round, was expected wrongly."""
@@ -120,7 +120,7 @@ def _failed_later(outage: Outage[ServiceEntry], planned: datetime, looked: datet
     """Whether all that the outage is put down to at that time began to fail only after the plan."""
     span = next((one for one in outage.spans if one.begin <= looked < (one.end or looked + _AT_ONCE)), None)
     causes = span.entry.causes if span is not None else ()
-    begins = {cause: [one.begin for one in incident.components if node_of(one) == cause] for cause in causes}
+    begins = {cause: [own_spans(one)[0].begin for one in incident.failed.get(cause, ())] for cause in causes}
     return bool(causes) and all(begun and max(begun) > planned for begun in begins.values())
 
 
@@ -155,10 +155,9 @@ def _approvals(account: Account) -> Iterator[Finding]:
 
 def _unexplained(account: Account) -> Iterator[Finding]:
     incident = account.incident
-    failing = {node_of(one) for one in incident.components}
     for outage in incident.services:
         lasting = [one for one in outage.spans if one.entry.state in {State.DOWN, State.DEGRADED}]
-        alone = [one for one in lasting if not failing.intersection(one.entry.causes)]
+        alone = [one for one in lasting if not any(_fails(cause, one, incident) for cause in one.entry.causes)]
         seconds = sum(one.seconds(outage.begin, account.until) for one in alone)
         if seconds < _NOTICEABLE_S:
             continue
@@ -173,34 +172,50 @@ def _unexplained(account: Account) -> Iterator[Finding]:
         )
 
 
+def _fails(node: NodeId, during: Span[ServiceEntry], incident: Incident) -> bool:
+    """Whether it was known to fail itself at some time of that span."""
+    until = during.end_by(FOREVER)
+    return any(
+        span.begin < until and during.begin < span.end_by(FOREVER)
+        for outage in incident.failed.get(node, ())
+        for span in own_spans(outage)
+    )
+
+
 def _ranked_wrongly(account: Account) -> Iterator[Finding]:
-    mended = all_restorers(account.incident)
-    if not mended:
-        return
-    firsts: dict[NodeId, float] = {}
-    for place, (at, ranking) in enumerate(account.rankings):
-        if ranking.causes:
-            following = [later for later, _ in account.rankings[place + 1 :]]
-            end = min(following[0] if following else account.until, account.until)
-            first = ranking.causes[0].component
-            firsts[first] = firsts.get(first, 0.0) + max((end - at).total_seconds(), 0.0)
-    wrong = {node: seconds for node, seconds in firsts.items() if node not in mended and node in account.incident.nodes}
+    """Who was first while what mended it failed; afterwards only symptoms are left to be ranked."""
+    mended = all_restorers(account)
     right = _few(list(mended))
-    for node, seconds in wrong.items():
-        yield Finding(
-            kind="ranked_wrongly",
-            about=node,
-            told=f"{node} was ranked first among the causes for {_length(seconds)}, but services came back with"
-            f" {right}",
-            question=f"What would have told that {right} was the cause: an earlier alert, evidence: direct, a missing"
-            " dependency?",
-        )
+    failing = [span for node in mended for one in account.incident.failed.get(node, ()) for span in own_spans(one)]
+    firsts: dict[NodeId, float] = {}
+    for first, begin, end in _first_ranked(account):
+        if first not in mended and first in account.incident.nodes:
+            seconds = sum(max(span.seconds(begin, end), 0.0) for span in failing)
+            firsts[first] = firsts.get(first, 0.0) + min(seconds, (end - begin).total_seconds())
+    for node, seconds in firsts.items():
+        if seconds > 0:
+            yield Finding(
+                kind="ranked_wrongly",
+                about=node,
+                told=f"{node} was ranked first among the causes for {_length(seconds)}, but services came back with"
+                f" {right}",
+                question=f"What would have told that {right} was the cause: an earlier alert, evidence: direct, a"
+                " missing dependency?",
+            )
+
+
+def _first_ranked(account: Account) -> Iterator[tuple[NodeId, datetime, datetime]]:
+    """Who was ranked first, from when to when."""
+    for place, (at, ranking) in enumerate(account.rankings):
+        later = account.rankings[place + 1][0] if place + 1 < len(account.rankings) else account.until
+        if ranking.causes and at < min(later, account.until):
+            yield ranking.causes[0].component, at, min(later, account.until)
 
 
 def _nothing_done(account: Account) -> Iterator[Finding]:
     """Causes that no playbook was begun for."""
     worked_on = {run.component for run in account.runs if run.attempt}
-    for node in all_restorers(account.incident):
+    for node in all_restorers(account):
         before = account.incident.begin - timedelta(seconds=1)
         cost = lost_to(node, account.incident, before, account.until)
         if node in worked_on or cost <= 0:
@@ -263,7 +278,7 @@ def _alerts(account: Account) -> Iterator[Finding]:
 
 def _detection(account: Account) -> Iterator[Finding]:
     for outage in account.incident.components:
-        if outage.end is None or not is_own_failure(outage):
+        if outage.end is None:
             continue
         detect = (outage.alert_received - outage.alert_began).total_seconds()
         restore = (outage.end - outage.alert_began).total_seconds()

@@ -79,7 +79,7 @@ def _timeline(review: Row) -> str:
         rows.append([when, after, escaped(one["told"])])
     text = "\n".join(table(["UTC", ">after", "what happened"], rows))
     if len(days) == 1:
-        text = f"On {next(iter(days))}. `after` counts from the begin of the first alert.\n\n{text}"
+        text = f"On {next(iter(days))}. The offsets count from the begin of the first alert.\n\n{text}"
     return text + _left_out(review["timeline_left_out"], "lines from its middle")
 
 

@@ -58,7 +58,7 @@ def question_rows(found: Sequence[Finding], account: Account) -> list[Json]:
     first = [
         ("Who noticed it first, the engine, a customer or a colleague?", ""),
         ("Is the loss told here what the business really lost?", next(iter(_lost_services(account)), "")),
-        ("What would have prevented it?", next(iter(all_restorers(account.incident)), "")),
+        ("What would have prevented it?", next(iter(all_restorers(account)), "")),
     ]
     asked = [*first, *((one.question, one.about) for one in found)]
     questions: list[Json] = []
