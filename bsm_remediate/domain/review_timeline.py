@@ -15,6 +15,8 @@ _ONE_BY_ONE = 3
 _NAMED = 3
 _CLOSELY = timedelta(minutes=1)
 _FURTHER = (timedelta(minutes=10), timedelta(hours=2), timedelta.max)
+_MOST_BURSTS = 5_000
+"""Remembered; a storm may give each of its alerts a name of its own."""
 MOST_LINES = 150
 LONGEST = 300
 """Characters of a text; what is longer is cut."""
@@ -101,6 +103,8 @@ class Timeline:
         self._open: dict[str, _Burst] = {}
 
     def add(self, one: Telling) -> None:
+        if len(self._bursts) >= _MOST_BURSTS and one.kind not in self._open:
+            one = one._replace(kind="other", many="things of many other kinds")
         burst = self._open.get(one.kind)
         if burst is None or one.at - burst.last > _CLOSELY:
             burst = _Burst(one.kind, one.many, one.at, one.at, (one.rank, len(self._bursts)))
