@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.ledger import ComponentEntry, ServiceEntry, entry_event
+from bsm_remediate.domain.ledger import ComponentEntry, Entry, ServiceEntry, entry_event
 from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.state import State
@@ -26,7 +26,7 @@ def site() -> Iterator[Site]:
     store = MemoryStore()
     database, checkout, over = NodeId("database"), NodeId("checkout"), BEGIN + timedelta(minutes=10)
     down, curve = State.DOWN, LossCurve(5.0)
-    entries = [
+    entries: list[Entry] = [
         ComponentEntry(at=BEGIN, component=database, state=down, own=down),
         ServiceEntry(at=BEGIN, service=checkout, state=down, loss_per_minute=300.0, curve=curve, causes=(database,)),
         ComponentEntry(at=over, component=database, state=State.OK),
