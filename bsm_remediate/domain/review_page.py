@@ -33,10 +33,10 @@ def review_page(review: Row) -> str:
 
 def _head(review: Row) -> list[str]:
     incident = review["incident"]
-    end = _moment(incident["ended_at"]) if incident["ended_at"] is not None else "it lasts"
+    begin, end = _moment(incident["alert_began_at"]), incident["ended_at"]
     lines = [
         f"- Incident {_name(incident['id'])}",
-        f"- From {_moment(incident['alert_began_at'])} to {end} (UTC)",
+        f"- From {begin} to {_moment(end)} (UTC)" if end is not None else f"- Since {begin} (UTC); it lasts",
         f"- Written {_moment(review['written_at'])} from the journal, the alerts and the runs",
     ]
     return ["\n".join(lines)]

@@ -32,8 +32,8 @@ def read_incidents(store: Store, bundle: Bundle, *, since: datetime, until: date
 
 
 def read_review(store: Store, bundle: Bundle, name: str, *, now: datetime) -> dict[str, Json] | None:
-    """The review of the incident of that id, or during which that run was made, or of the `latest`; None when there is
-    none.
+    """The review of the incident of that id, or during which that run was made, or of the `latest` in which a service
+    was lost (of the latest at all where none ever was); None when there is none.
     """
     incident = _named(store, _incidents(store, bundle), name)
     if incident is None:
@@ -57,7 +57,8 @@ def _incidents(store: Store, bundle: Bundle) -> list[Incident]:
 
 def _named(store: Store, found: list[Incident], name: str) -> Incident | None:
     if name == LATEST:
-        return found[-1] if found else None
+        costly = [one for one in found if one.services]
+        return next(iter(reversed(costly or found)), None)
     incident = find_incident(found, name)
     if incident is not None:
         return incident

@@ -172,7 +172,7 @@ def test_an_incident_that_lasts_can_be_reviewed_already(shop: Timeline) -> None:
     assert document["incident"]["ended_at"] is None
     assert document["summary"][0] == "checkout has been down for 30s (30.00 EUR)."
     assert f"it lasts; under way: run {shop.run_of('db-1').id}" in document["summary"][1]
-    assert "it lasts (UTC)" in review_page(document)
+    assert "(UTC); it lasts" in review_page(document)
 
 
 def test_the_impact_has_money_times_and_the_budget_used_of_each_service(shop: Timeline) -> None:
