@@ -159,7 +159,7 @@ def _course(causes: Sequence[dict[str, Any]], account: Account) -> str:
     if not fixed:
         return f"{why}; no run of the engine restored it: it was over, by people or by itself, {length} after it began."
     how = _few([f"{run.playbook} on {run.host} (run {run.id})" for run in fixed])
-    return f"{why}; {how} restored it, and all was ok again {length} after it began."
+    return f"{why}; {how} restored {'them' if len(named) > 1 else 'it'}, and all was ok again {length} after it began."
 
 
 # --- what was done ---------------------------------------------------------------------------------------------------

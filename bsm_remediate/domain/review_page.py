@@ -47,7 +47,7 @@ def _impact(review: Row) -> str:
         return "No service was lost."
     rows = []
     for one in review["impact"]:
-        used = f"{one['budget_used']:.0%} of {one['window']}" if one["budget_used"] is not None else ""
+        used = f"{_share(one['budget_used'])} of {one['window']}" if one["budget_used"] is not None else ""
         title = f" ({escaped(one['title'], _NAME)})" if one["title"] else ""
         still = "" if one["is_over"] else ", still lost"
         rows.append(
@@ -203,6 +203,10 @@ def _name(name: str) -> str:
 def _names(names: list[str]) -> str:
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return ", ".join(_name(one) for one in names[:5]) + more
+
+
+def _share(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _left_out(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """The timeline of a review: what happened when, in a number of lines that somebody reads, whatever came.
 
-Tellings of the same kind that follow each other closely are a burst: up to three are told one by one, more as one line
+Tellings of the same kind that follow each other closely are a burst: a few are told one by one, more as one line
 with their number, the first and the last. When there still are too many lines, bursts reach further.
 """
 
@@ -36,6 +36,8 @@ class Telling(NamedTuple):
     """What several of the kind are called: `alerts PostgresDown`."""
     rank: int = 4
     """Of what happens at the same moment the lower comes first."""
+    singly: int = _ONE_BY_ONE
+    """Up to how many of a burst are told one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,7 @@ class _Burst:
     many: str
     first: datetime
     last: datetime
+    singly: int
     place: tuple[int, int]
     """Among what happens at the same moment."""
     count: int = 0
@@ -69,7 +72,7 @@ class _Burst:
     def add(self, one: Telling) -> None:
         self.count += 1
         self.first, self.last = min(self.first, one.at), max(self.last, one.at)
-        if len(self.told) <= _ONE_BY_ONE:
+        if len(self.told) <= self.singly:
             self.told.append((one.at, one.text))
         if len(self.named) < _NAMED:
             self.named[one.subject] = None
@@ -78,19 +81,19 @@ class _Burst:
     def join(self, later: _Burst) -> None:
         self.count += later.count
         self.last = max(self.last, later.last)
-        self.told = [*self.told, *later.told][: _ONE_BY_ONE + 1]
+        self.told = [*self.told, *later.told][: self.singly + 1]
         self.named = dict.fromkeys([*self.named, *later.named][: 2 * _NAMED][:_NAMED])
         self.subjects |= later.subjects
 
     def lines(self) -> Iterable[tuple[datetime, tuple[int, int], Line]]:
-        if self.count <= _ONE_BY_ONE:
+        if self.count <= self.singly:
             for at, text in self.told:
                 yield at, self.place, Line(at=at, text=_cut(text))
             return
         names = [one for one in self.named if one]
         others = len(self.subjects) - len(self.named)
         about = f": {', '.join(names)}" if names else ""
-        about += f" and {others:,} others" if others > 0 and names else ""
+        about += f" and {others:,} other{'s' if others > 1 else ''}" if others > 0 and names else ""
         text = _cut(f"{self.count:,} {self.many}{about}")
         yield self.first, self.place, Line(at=self.first, until=self.last, count=self.count, text=text)
 
@@ -107,7 +110,7 @@ class Timeline:
             one = one._replace(kind="other", many="things of many other kinds")
         burst = self._open.get(one.kind)
         if burst is None or one.at - burst.last > _CLOSELY:
-            burst = _Burst(one.kind, one.many, one.at, one.at, (one.rank, len(self._bursts)))
+            burst = _Burst(one.kind, one.many, one.at, one.at, one.singly, (one.rank, len(self._bursts)))
             self._bursts.append(burst)
             self._open[one.kind] = burst
         burst.add(one)
@@ -137,7 +140,7 @@ def _joined(bursts: Iterable[_Burst], gap: timedelta) -> list[_Burst]:
         if before is not None and burst.first - before.last <= gap:
             before.join(burst)
             continue
-        copied = _Burst(burst.kind, burst.many, burst.first, burst.last, burst.place)
+        copied = _Burst(burst.kind, burst.many, burst.first, burst.last, burst.singly, burst.place)
         copied.join(burst)
         found.append(copied)
         latest[burst.kind] = copied

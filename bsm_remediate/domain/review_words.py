@@ -47,6 +47,8 @@ _TOLD_BY = ("outcome", "detail", "checks", "reason", "answer", "message")
 _ABOUT = ("component", "service", "run", "incident")
 """Facts that say what an event is about."""
 _FEW_CAUSES = 5
+_MORE = 8
+"""Of what states, decisions and runs say as many are told one by one: there is something to each."""
 _ALERT, _COMPONENT, _SERVICE, _RANKING, _RECOVERS = 0, 1, 2, 3, 5
 """Ranks of what one look finds: what came, what it means, who is suspected; decisions and runs have the usual one."""
 
@@ -104,7 +106,7 @@ class Words:
         else:
             return None
         rank = _RECOVERS if entry.state is State.OK else _SERVICE
-        return Telling(entry.at, f"service {state}", entry.service, text, f"services are {state}", rank)
+        return Telling(entry.at, f"service {state}", entry.service, text, f"services are {state}", rank, _MORE)
 
     def _component(self, entry: ComponentEntry) -> Telling | None:
         stands = (entry.state, entry.own)
@@ -114,10 +116,18 @@ class Words:
         state = entry.state.value
         if entry.state is State.OK:
             text = f"{entry.component} is ok again"
-            return Telling(entry.at, "component ok", entry.component, text, "are ok again", _RECOVERS)
+            return Telling(entry.at, "component ok", entry.component, text, "components are ok again", _RECOVERS, _MORE)
         how = "" if entry.own is entry.state else ", through what it requires"
         text = f"{entry.component} is {state}{how}"
-        return Telling(entry.at, f"component {state}{how}", entry.component, text, f"are {state}{how}", _COMPONENT)
+        return Telling(
+            entry.at,
+            f"component {state}{how}",
+            entry.component,
+            text,
+            f"components are {state}{how}",
+            _COMPONENT,
+            _MORE,
+        )
 
     def _ranking(self, event: Event) -> Telling | None:
         ranking = ranking_of(event)
@@ -126,7 +136,7 @@ class Words:
         ranked = ", ".join(
             f"{one.component} {one.score:.2f}{' (suspect)' if one.is_suspect else ''}" for one in ranking.causes
         )
-        return Telling(event.at, "ranking", "", f"Likeliest causes: {ranked}", "rankings of causes", _RANKING)
+        return Telling(event.at, "ranking", "", f"Likeliest causes: {ranked}", "rankings of causes", _RANKING, _MORE)
 
     # --- what was decided and done ---------------------------------------------------------------------------------
 
@@ -137,7 +147,9 @@ class Words:
             return None
         under = f" under {policy}" if policy else ""
         text = f"Decided about {event.subject}{under}: {verdict}, {facts['reason']}"
-        return Telling(event.at, f"decision {verdict} {policy}", event.subject, text, f"decisions: {verdict}{under}")
+        return Telling(
+            event.at, f"decision {verdict} {policy}", event.subject, text, f"decisions: {verdict}{under}", singly=_MORE
+        )
 
     def _run(self, event: Event) -> Telling:
         facts: Mapping[str, Any] = event.facts
@@ -146,7 +158,7 @@ class Words:
         what = f" ({facts['playbook']} for {facts['component']})" if {"playbook", "component"} <= facts.keys() else ""
         why = told_by(event)
         text = f"Run {event.subject}{what} {words}{by}{': ' if why else ''}{why}"
-        return Telling(event.at, event.kind, event.subject, text, f"runs: {words}")
+        return Telling(event.at, event.kind, event.subject, text, f"runs, each {words}", singly=_MORE)
 
     def _task(self, event: Event) -> Telling | None:
         if event.subject not in self._runs:
