@@ -134,6 +134,13 @@ class AlertLog(Protocol):
     def changes(self, *, after: int, limit: int = ...) -> tuple[Sequence[Alert], int]:
         """Every alert that changed after position `after` as it is now, resolved ones too, and the new position."""
 
+    def received(
+        self, since: datetime, until: datetime, *, after: int = ..., limit: int = ...
+    ) -> tuple[Sequence[Alert], int]:
+        """Every change that was received from `since` up to `until`, as it came, above position `after` in the order of
+        their coming; and the new position, 0 when there is no more. It reads every change: ask it rarely.
+        """
+
     def active(self) -> Sequence[Alert]:
         """The current version of every alert that fires."""
 

@@ -35,7 +35,9 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("alerts", "alerts", "List the alerts; end a stale one."),
         ("services", "services", "List the services, worst first."),
         ("runs", "runs", "List runs, or show one with its events."),
-        ("report", "report", "Tell what policies in shadow would have saved."),
+        ("report", "report", "Tell what was lost to whom, what was avoided, what doesn't pay."),
+        ("incidents", "incidents", "List the incidents: outages that hang together."),
+        ("review", "review", "Write the review of an incident from the journal."),
         ("why", "why", "Explain a component, a service, a run or a held step."),
     ),
     "Set up": (

@@ -176,6 +176,23 @@ policies = _offer(_policies)
 goals = _offer(lambda ctx: ((name, "goal") for name in _bundle(ctx).goals))
 
 
+def _incidents(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    yield "latest", "the latest incident"
+    server, installation = _server(ctx)
+    if server is None and not _has_database(installation):
+        return
+    from bsm_remediate.cli.live import LocalDatabase
+
+    live = server if server is not None else LocalDatabase(_deployment(ctx), installation)
+    for row in live.incidents(None, None)["items"]:
+        yield row["id"], ", ".join(row["services"]) or "no service"
+
+
+def incidents_and_runs(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Incidents of the last week, and runs."""
+    return [*_offer(_incidents)(ctx, parameter, incomplete), *runs_that()(ctx, parameter, incomplete)]
+
+
 def anything_explained(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Services, components and runs."""
     return [*services_and_components(ctx, parameter, incomplete), *runs_that()(ctx, parameter, incomplete)]

@@ -47,6 +47,12 @@ class Live(Picture, Protocol):
     def report(self, since: datetime | None, until: datetime | None) -> Row:
         """What happened from `since` (a week before without it) to `until` (now). Raises `WrongUsage`."""
 
+    def incidents(self, since: datetime | None, until: datetime | None) -> Row:
+        """Incidents as `items`, newest first, of the same time. Raises `WrongUsage`."""
+
+    def review(self, name: str) -> Row:
+        """The facts of an incident's review, by its id, a run's, or `latest`. Raises `UnknownId`."""
+
     def guards(self) -> Row:
         """What keeps the engine from acting."""
 
@@ -125,9 +131,13 @@ class Server:
         return self._get(path), self._get(f"{path}/events?limit=10000")["items"]
 
     def report(self, since: datetime | None, until: datetime | None) -> Row:
-        moments = {"from": since, "to": until}
-        asked = {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
-        return self._get(f"/api/v1/report?{urlencode(asked)}")
+        return self._get(f"/api/v1/report?{_time_asked(since, until)}")
+
+    def incidents(self, since: datetime | None, until: datetime | None) -> Row:
+        return self._get(f"/api/v1/incidents?{_time_asked(since, until)}")
+
+    def review(self, name: str) -> Row:
+        return self._get(f"/api/v1/incidents/{quote(name, safe='')}/review?format=json")
 
     def guards(self) -> Row:
         return self._get("/api/v1/guards")
@@ -169,6 +179,11 @@ class Server:
             raise RemediationError(_detail(answer.text))
         found: Row = answer.json()
         return found
+
+
+def _time_asked(since: datetime | None, until: datetime | None) -> str:
+    moments = {"from": since, "to": until}
+    return urlencode({name: moment.isoformat() for name, moment in moments.items() if moment is not None})
 
 
 def _detail(text: str) -> str:
@@ -224,6 +239,25 @@ class LocalDatabase:
             raise WrongUsage("--from must lie before --to")
         store = self._opened()
         return report_document(store, self._deployment.load_bundle(), store.standing().max_mode, found)
+
+    def incidents(self, since: datetime | None, until: datetime | None) -> Row:
+        from bsm_remediate.engine.review import read_incidents
+        from bsm_remediate.web.report import period
+
+        found = period(since, until, now=datetime.now(UTC))
+        if found is None:
+            raise WrongUsage("--from must lie before --to")
+        bundle = self._deployment.load_bundle()
+        rows = read_incidents(self._opened(), bundle, since=found[0], until=found[1])
+        return {"items": rows, "next": None, "currency": bundle.currency}
+
+    def review(self, name: str) -> Row:
+        from bsm_remediate.engine.review import read_review
+
+        found = read_review(self._opened(), self._deployment.load_bundle(), name, now=datetime.now(UTC))
+        if found is None:
+            raise UnknownId(f"there is no incident '{name}', and no run of one", hint="`incidents` lists them")
+        return found
 
     def guards(self) -> Row:
         from bsm_remediate.domain.brakes import brakes_document

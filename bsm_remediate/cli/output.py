@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bsm_remediate.errors import WrongUsage
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from bsm_remediate.domain.event import Json
@@ -43,6 +47,19 @@ def emit(document: Json, output: str, *, table: Callable[[Console], None]) -> No
         table(console())
     else:
         click.echo(document_text(document, output), nl=False)
+
+
+def written(text: str, out: Path | None) -> None:
+    """Print `text`, or write it into the file `out`, without colours. Raises `WrongUsage` where that can't be."""
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(click.unstyle(text), encoding="utf-8")
+    except OSError as error:
+        raise WrongUsage(
+            f"{out} can't be written: {error.strerror}", hint="name a file in a folder that is there"
+        ) from error
 
 
 def document_text(document: Json, output: str) -> str:

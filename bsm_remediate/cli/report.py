@@ -12,7 +12,7 @@ from bsm_remediate.cli.cap import cap_text
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
 from bsm_remediate.cli.moments import parse_moment
-from bsm_remediate.cli.output import console, document_text
+from bsm_remediate.cli.output import console, document_text, written
 from bsm_remediate.cli.report_csv import report_csv
 from bsm_remediate.cli.report_tables import (
     show_assumptions,
@@ -24,6 +24,7 @@ from bsm_remediate.cli.report_tables import (
     show_response,
 )
 from bsm_remediate.cli.tables import plain, simple_table
+from bsm_remediate.domain.report_brief import report_brief
 from bsm_remediate.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -37,9 +38,11 @@ _SHOWN = 50
 Examples:
   bsm-remediate report
   bsm-remediate report --from 2026-01-05 --to 2026-01-12 -o html --out week.html
+  bsm-remediate report --brief
   bsm-remediate report --shadow"""
 )
 @click.option("--shadow", is_flag=True, help="Only what policies in shadow would have done and saved.")
+@click.option("--brief", is_flag=True, help="At most forty lines of plain text, the worst first: for a weekly mail.")
 @click.option("--from", "since", metavar="TIME", help="From then on  [default: a week before --to]")
 @click.option("--to", "until", metavar="TIME", help="Up to then  [default: now]")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write it there.")
@@ -56,6 +59,7 @@ Examples:
 def command(
     deployment: Deployment,
     shadow: bool,
+    brief: bool,
     since: str | None,
     until: str | None,
     out: Path | None,
@@ -67,6 +71,8 @@ def command(
 
     Money comes with its assumptions. Without an option all sections are shown.
     """
+    if brief and (shadow or output != "table"):
+        raise WrongUsage("--brief is a text of its own", hint="leave out --shadow and -o")
     begin = parse_moment(since) if since is not None else None
     end = parse_moment(until) if until is not None else None
     report = live_of(deployment, url).report(begin, end)
@@ -74,16 +80,7 @@ def command(
         if output in {"csv", "html"}:
             raise WrongUsage(f"-o {output} has no section on shadows; leave out --shadow, or take -o json")
         report = {name: value for name, value in report.items() if name not in STATISTICS}
-    text = _text(report, output)
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        out.write_text(click.unstyle(text), encoding="utf-8")
-    except OSError as error:
-        raise WrongUsage(
-            f"{out} can't be written: {error.strerror}", hint="name a file in a folder that is there"
-        ) from error
+    written(report_brief(report) if brief else _text(report, output), out)
 
 
 def _text(report: Row, output: str) -> str:
@@ -161,5 +158,5 @@ SECTIONS: dict[str, Callable[[Console, Row], None]] = {
     "shadow": _show_shadow,
 }
 """By their names in the document, in the order in which they are shown."""
-STATISTICS = frozenset(SECTIONS) - {"shadow"} | {"recorded_since", "components"}
+STATISTICS = frozenset(SECTIONS) - {"shadow"} | {"recorded_since", "components", "goals"}
 """All but what is about shadows."""

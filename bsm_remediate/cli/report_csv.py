@@ -42,6 +42,12 @@ def _lines(report: dict[str, Any]) -> Iterator[Line]:
             yield "objectives", one["service"], one["window"], measure, one[measure], unit
         for name, rate in one["burn_rates"].items():
             yield "objectives", one["service"], name, "burn_rate", rate, ""
+    for one in report["goals"]:
+        measures = (("objective", "%"), ("availability", "%"), ("met_share", "share"), ("met", ""))
+        for measure, unit in measures:
+            yield "goals", one["goal"], "", measure, one[measure], unit
+        for service, weight in one["weights"].items():
+            yield "goals", one["goal"], service, "weight", weight, ""
     for one in report["components"]:
         yield "components", one["component"], "", "failures", one["failures"], ""
         yield "components", one["component"], "", "availability", one["availability"], "%"

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _SHOWN = 20
+_NAMED = 5
 _NO_CAUSE = "unexplained"
 
 
@@ -55,6 +56,32 @@ def show_objectives(console: Console, report: Row) -> None:
             met,
         )
     console.print(table)
+    _show_goals(console, report)
+
+
+def _show_goals(console: Console, report: Row) -> None:
+    """The same by goal, each service counting as much as the goal weighs it."""
+    measured = [one for one in report["goals"] if one["met"] is not None]
+    if not measured:
+        return
+    console.print()
+    right = ("services", "objective", "attained", "weight met")
+    table = simple_table("goal", *right, "missed by", right=right)
+    for one in measured:
+        table.add_row(
+            plain(one["goal"]),
+            str(len(one["weights"])),
+            f"{one['objective']:.3f} %",
+            _percent(one["availability"]),
+            f"{one['met_share']:.0%}",
+            plain(_few(one["missed"])) or "[green]none[/]",
+        )
+    console.print(table)
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def show_outages(console: Console, report: Row) -> None:

@@ -56,3 +56,5 @@ class Decision:
     alternative: int = 0
     """Index into the policy's `do`."""
     alerts: tuple[AlertKey, ...] = ()
+    at_stake: float | None = None
+    """Money that the run itself could lose, where a person must approve it for that."""

@@ -5,6 +5,7 @@ a class and a line in `GUARDS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -253,7 +254,7 @@ class NeedsApproval:
         if stake <= limit:
             return None
         reason = f"the run itself could cost {stake:.2f} {bundle.currency}, approve_above is {limit:g}"
-        return case.decided(Verdict.AWAIT_APPROVAL, reason)
+        return replace(case.decided(Verdict.AWAIT_APPROVAL, reason), at_stake=round(stake, 2))
 
 
 GUARDS: tuple[Guard, ...] = (

@@ -25,6 +25,7 @@ from bsm_remediate.domain.statistics import (
     outages,
     seconds_by_state,
 )
+from bsm_remediate.domain.statistics_goals import goal_rows
 from bsm_remediate.domain.statistics_runs import (
     BY_A_PERSON,
     Avoided,
@@ -70,11 +71,13 @@ def statistics_document(
     told = _Told(
         bundle=bundle, history=history, since=since, until=until, recorded_since=min(recorded, until), avoided=ended
     )
+    objectives = _objectives(told)
     return {
         "recorded_since": time_text(history.recorded_since) if history.recorded_since is not None else None,
         "assumptions": list(ASSUMPTIONS),
         "loss": _loss(told),
-        "objectives": _objectives(told),
+        "objectives": objectives,
+        "goals": goal_rows(objectives, bundle),
         "outages": _outages(told),
         "components": _components(told),
         "response": _response(told, runs),
@@ -124,8 +127,8 @@ def _over_time(told: _Told) -> list[Json]:
     return [{"from": time_text(edges[number]), "lost": _money(money)} for number, money in enumerate(bins)]
 
 
-def _objectives(told: _Told) -> list[Json]:
-    found: list[Json] = []
+def _objectives(told: _Told) -> list[dict[str, Json]]:
+    found: list[dict[str, Json]] = []
     for service in told.bundle.service_map.services.values():
         if service.availability is None:
             continue

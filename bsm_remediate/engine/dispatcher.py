@@ -12,7 +12,7 @@ from bsm_remediate.domain.approval import approval_digest
 from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.episode import latest_episodes
 from bsm_remediate.domain.evaluation import Evaluation
-from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId, RunId
 from bsm_remediate.domain.overtaken import Overtaken
 from bsm_remediate.domain.plan import Step
@@ -21,6 +21,9 @@ from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RemediationError, RunNotRecorded
 from bsm_remediate.ports import Clock, Store, Workflows
+
+_MOST_PROMISED = 100
+"""Services named in an event as what a run restores."""
 
 
 class Dispatcher:
@@ -85,7 +88,7 @@ class Dispatcher:
             if decision.verdict is not Verdict.RUN:
                 if known is None:
                     run = run_of_step(step, situation, RunState.AWAITING_APPROVAL, bundle)
-                    self._store.insert(run, [run_event("run.awaiting_approval", run)])
+                    self._store.insert(run, [run_event("run.awaiting_approval", run, step)])
                     self._asked(run)
             elif free > 0 and not again:
                 again = looks_different(decision.alerts) or self._start(step, situation, known, bundle)
@@ -132,7 +135,7 @@ class Dispatcher:
             return True
         if order is None:
             raise RunNotRecorded(f"run {fresh.id} was planned by a bundle that doesn't have it")
-        reserved = self._store.reserve(fresh, [run_event("run.queued", fresh)], order)
+        reserved = self._store.reserve(fresh, [run_event("run.queued", fresh, step)], order)
         if reserved is None:
             return False
         self._workflows.start(reserved.id, is_new=True)
@@ -178,9 +181,11 @@ def run_of_step(step: Step, situation: Situation, state: RunState, bundle: Diges
     return replace(run, digest=approval_digest(run))
 
 
-def run_event(kind: str, run: Run) -> Event:
-    """What the journal says of `run` when it is planned, queued or ended by the engine."""
-    facts = {
+def run_event(kind: str, run: Run, step: Step | None = None) -> Event:
+    """What the journal says of `run` when it is planned, queued or ended by the engine; with what its `step` promises
+    when it is planned.
+    """
+    facts: dict[str, Json] = {
         "component": run.component,
         "policy": run.policy,
         "playbook": run.playbook,
@@ -189,4 +194,8 @@ def run_event(kind: str, run: Run) -> Event:
         "reason": run.outcome or run.reason,
         "bundle": run.bundle,
     }
+    if step is not None:
+        facts |= {"order": step.order, "restores": list(step.restores[:_MOST_PROMISED])}
+        if step.decision.at_stake is not None:
+            facts["at_stake"] = step.decision.at_stake
     return Event(kind=kind, at=run.ended_at or run.planned_at, subject=run.id, facts=facts)

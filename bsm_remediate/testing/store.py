@@ -25,6 +25,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._guard = threading.RLock()
         self._alerts: dict[AlertKey, tuple[int, Alert]] = {}
+        self._changes: list[Alert] = []
         self._seen: dict[AlertKey, datetime] = {}
         self._starts: dict[AlertKey, dict[datetime, datetime]] = {}
         self._deliveries: set[tuple[str, str]] = set()
@@ -78,6 +79,7 @@ class MemoryStore:
         if alert.is_firing:
             self._starts.setdefault(alert.key, {})[alert.starts_at] = alert.received_at
         self._alerts[alert.key] = (self._position, alert)
+        self._changes.append(alert)
         self._seen[alert.key] = max(self._seen.get(alert.key, alert.received_at), alert.received_at)
         return "new"
 
@@ -85,6 +87,14 @@ class MemoryStore:
         with self._open():
             found = sorted((one for one in self._alerts.values() if one[0] > after), key=lambda one: one[0])[:limit]
         return [alert for _, alert in found], found[-1][0] if found else after
+
+    def received(
+        self, since: datetime, until: datetime, *, after: int = 0, limit: int = 5_000
+    ) -> tuple[Sequence[Alert], int]:
+        with self._open():
+            placed = enumerate(self._changes[after:], start=after + 1)
+            found = [(place, alert) for place, alert in placed if since <= alert.received_at <= until][:limit]
+        return [alert for _, alert in found], found[-1][0] if len(found) == limit else 0
 
     def active(self) -> Sequence[Alert]:
         with self._open():

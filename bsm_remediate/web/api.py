@@ -25,6 +25,7 @@ from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.web.controls import add_controls
 from bsm_remediate.web.description import describe
 from bsm_remediate.web.gate import EVERYBODY, open_to, still_may
+from bsm_remediate.web.incidents import add_incidents
 from bsm_remediate.web.live import Live
 from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
 from bsm_remediate.web.report import period, report_document
@@ -48,6 +49,7 @@ def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str])
     _add_health(api, live)
     _add_metrics(api, metrics)
     _add_reading(api, live)
+    add_incidents(api, live)
     add_controls(api, live)
     describe(api, sources)
     return api

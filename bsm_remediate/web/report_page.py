@@ -169,7 +169,24 @@ def _objectives(report: Row) -> str:
     if not lines:
         return ""
     head = ["service", "objective", ">available", ">budget left", ">burn 1h", ">6h", ">3d", "at the end"]
-    return f"<h2>Objectives</h2>{_table(head, lines)}"
+    return f"<h2>Objectives</h2>{_table(head, lines)}{_goals(report)}"
+
+
+def _goals(report: Row) -> str:
+    lines = [
+        [
+            one["goal"],
+            str(len(one["weights"])),
+            f"{one['objective']:.3f} %",
+            f"{one['availability']:.3f} %",
+            f"{one['met_share']:.0%}",
+            ", ".join(one["missed"][:_SHOWN]) or "met",
+        ]
+        for one in report["goals"]
+        if one["met"] is not None
+    ]
+    head = ["goal", ">services", ">objective", ">attained", ">weight met", "missed by"]
+    return f"<h2>Objectives by goal</h2>{_table(head, lines)}" if lines else ""
 
 
 def _response(report: Row) -> str:

@@ -150,6 +150,20 @@ def test_what_was_heard_of_since_a_moment_is_known_resolved_or_not(store: Store)
     assert {key.fingerprint for key in store.heard_since(since)} == {"two", "three"}
 
 
+def test_every_change_that_came_within_a_time_is_read_as_it_came_page_by_page(store: Store) -> None:
+    came = [alert("one"), alert("two", seen=10), alert("one", seen=20, status=AlertStatus.RESOLVED)]
+    late = alert("three", seen=31)
+    store.record([*came, late])
+    store.record([alert("two", seen=25)])  # a repeat is no change
+    since, until = alert().received_at, alert(seen=30).received_at
+    first, position = store.received(since, until, limit=2)
+    rest, end = store.received(since, until, after=position, limit=2)
+    assert [*first, *rest] == came
+    assert (position > 0, end) == (True, 0)
+    assert store.received(late.received_at, late.received_at) == ([late], 0)
+    assert store.received(until, until) == ([], 0)
+
+
 def test_a_late_delivery_of_an_earlier_start_is_ignored(store: Store) -> None:
     store.record([alert(minute=5)])
     assert store.record([alert(minute=1, status=AlertStatus.RESOLVED)]) == Accepted(outdated=1)

@@ -1,4 +1,4 @@
-"""The page on reports, lived through: its bundle, its morning, and what its commands print."""
+"""The pages on reports and reviews, lived through: their bundle, their morning, and what their commands print."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from bsm_remediate.testing.timeline import Timeline
 from bsm_remediate.web.report_page import report_page
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+REVIEWS = (Path(__file__).parents[2] / "docs" / "reviews.md").read_text(encoding="utf-8")
 MORNING = ["report", "--from", "2026-01-05T09:00:00Z", "--to", "2026-01-05T10:00:00Z"]
 
 
@@ -60,11 +61,33 @@ def told(site: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_report_is_what_its_page_shows(told: Any) -> None:
-    shown = next(block for block in re.findall(r"```console\n\$ (.*?)```", PAGE, re.DOTALL) if "10:00:00Z" in block)
-    line, _, output = shown.partition("\n")
-    assert line.split()[1:] == MORNING
-    found = [one.rstrip() for one in told(*MORNING).strip().splitlines()]
-    assert found == [one.rstrip() for one in output.strip().splitlines()]
+    shown = [block for block in re.findall(r"```console\n\$ (.*?)```", PAGE, re.DOTALL) if "10:00:00Z" in block]
+    assert len(shown) == 2
+    for block in shown:
+        line, _, output = block.partition("\n")
+        assert {*line.split()[1:]} - {"--brief"} == {*MORNING}
+        found = [one.rstrip() for one in told(*line.split()[1:]).strip().splitlines()]
+        assert found == [one.rstrip() for one in output.strip().splitlines()]
+
+
+def _steady(text: str) -> list[str]:
+    """Without what is another one each time: ids of runs, and when it was written."""
+    written = re.sub(r"^- Written \S+ \S+", "- Written", text, flags=re.MULTILINE)
+    return [line.rstrip() for line in re.sub(r"\b[0-9a-f]{12}\b", "RUN", written).strip().splitlines()]
+
+
+def test_the_incidents_and_the_review_are_what_their_page_shows(told: Any) -> None:
+    shown = re.findall(r"^```console\n\$ bsm-remediate (.*?)\n(.*?)^```", REVIEWS, re.DOTALL | re.MULTILINE)
+    assert [line.split()[0] for line, _ in shown] == ["incidents", "review"]
+    for line, output in shown:
+        assert _steady(told(*line.split())) == _steady(output)
+
+
+def test_a_review_is_written_where_it_is_wanted_and_has_its_facts_as_json(told: Any, site: Path) -> None:
+    assert told("review", "latest", "--out", str(site / "review.md")) == ""
+    assert _steady((site / "review.md").read_text(encoding="utf-8")) == _steady(told("review", "latest"))
+    facts = json.loads(told("review", "latest", "-o", "json"))
+    assert (facts["schema"], facts["incident"]["id"]) == ("bsm-remediate/review/v1", "20260105T093000Z-web-1")
 
 
 def test_a_report_is_written_where_it_is_wanted(told: Any, site: Path) -> None:

@@ -90,6 +90,17 @@ def changes(connection: Connection, texts: TextReader, *, after: int, limit: int
     return [_alert(row, *texts.at(row[0])) for row in rows], rows[-1][0] if rows else after
 
 
+def received(
+    connection: Connection, since: datetime, until: datetime, *, after: int, limit: int
+) -> tuple[list[Alert], int]:
+    rows = connection.exec_driver_sql(
+        "SELECT position, source, fingerprint, status, labels, annotations, starts_at, ends_at, received_at"
+        " FROM bsm_alert_change WHERE position > ? AND received_at >= ? AND received_at <= ? ORDER BY position LIMIT ?",
+        (after, since.timestamp(), until.timestamp(), limit),
+    ).fetchall()
+    return [_alert_with_texts(row) for row in rows], rows[-1][0] if len(rows) == limit else 0
+
+
 def active(connection: Connection) -> list[Alert]:
     rows = connection.exec_driver_sql(f"{_CHANGED} WHERE a.status IN ('firing', 'unknown') ORDER BY a.position")
     return [_alert_with_texts(row) for row in rows]

@@ -60,6 +60,12 @@ class SqlStore:
         with self._database.read() as connection:
             return alerts.changes(connection, self._texts, after=after, limit=limit)
 
+    def received(
+        self, since: datetime, until: datetime, *, after: int = 0, limit: int = 5_000
+    ) -> tuple[Sequence[Alert], int]:
+        with self._database.read() as connection:
+            return alerts.received(connection, since, until, after=after, limit=limit)
+
     def active(self) -> Sequence[Alert]:
         with self._database.read() as connection:
             return alerts.active(connection)
