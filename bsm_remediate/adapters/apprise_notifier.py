@@ -36,11 +36,12 @@ class AppriseNotifier:
                 return why
             from apprise import NotifyFormat
 
-            with self._heard.listening() as said:
-                is_taken = made.notify(title=title, body=body, body_format=NotifyFormat.TEXT)
+            # It works in threads of its own; what these said comes with the result.
+            result = made.notify(title=title, body=body, body_format=NotifyFormat.TEXT)
+            said = [one.message for one in result.logs()] if not result else []
         except Exception as error:  # noqa: BLE001 - a hundred plugins, each with failures of its own
             return type(error).__name__
-        return "" if is_taken else _without_parts(said[-1] if said else "it was not taken", url)
+        return "" if result else _without_parts(said[-1] if said else "it was not taken", url)
 
     def objection(self, address: str) -> str:
         url, why = self._resolved(address)
@@ -67,9 +68,9 @@ class AppriseNotifier:
 
     def _opened(self, url: str) -> tuple[Apprise | None, str]:
         with _first:  # its plugins are found by whoever comes first
+            self._heard.attach()
             from apprise import Apprise, AppriseAsset
 
-            self._heard.attach()
             made = Apprise(asset=AppriseAsset(app_id="bsm-remediate", app_desc="bsm-remediate", async_mode=False))
             with self._heard.listening() as said:
                 is_known = made.add(url)
@@ -93,6 +94,9 @@ class _Heard(logging.Handler):
         logger.setLevel(logging.WARNING)
         if self not in logger.handlers:
             logger.addHandler(self)
+        http = logging.getLogger("urllib3")
+        if http.getEffectiveLevel() < logging.INFO:
+            http.setLevel(logging.INFO)  # it would tell whole addresses
 
     def emit(self, record: logging.LogRecord) -> None:
         said = self._of_thread.get(threading.get_ident())

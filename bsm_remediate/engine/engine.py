@@ -240,6 +240,11 @@ class Engine:
         """Which people can't be told, and why; empty when all can, or this engine doesn't lead."""
         return self._telling.trouble if self._telling is not None and self._is_leading else ""
 
+    @property
+    def notifications(self) -> Mapping[str, int]:
+        """Attempts to reach people since the start, by their result."""
+        return self._telling.attempts if self._telling is not None else {}
+
     def is_busy(self) -> bool:
         """Whether runs are under way, or are about to be taken up again."""
         known = self.evaluation.situation.runs if self.evaluation is not None else ()

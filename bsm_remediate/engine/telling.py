@@ -46,6 +46,11 @@ class Telling:
         """Who can't be told, and why; empty when all can, or this engine doesn't lead."""
         return self._delivery.trouble
 
+    @property
+    def attempts(self) -> Mapping[str, int]:
+        """Since the start, by their result."""
+        return self._delivery.attempts
+
     def tell(self, evaluation: Evaluation, bundle: Bundle) -> None:
         """Write what is due, and send what waits."""
         now = evaluation.situation.at
