@@ -57,7 +57,7 @@ people: {ana: {notify: ["env:PAGER"]}}
     first, second = pager.rules
     assert (first.least, first.kinds) == (
         NoticeSeverity.CRITICAL,
-        {NoticeKind.HANDED_OVER, NoticeKind.APPROVAL_NEEDED},
+        frozenset({NoticeKind.HANDED_OVER, NoticeKind.APPROVAL_NEEDED}),
     )
     assert first.when is not None
     assert first.when.is_in_force(datetime(2026, 7, 6, 6, tzinfo=UTC))  # eight in summer
