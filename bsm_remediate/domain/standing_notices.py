@@ -150,7 +150,7 @@ class _Scene:
             or self._owners([run.component]),
             since=run.planned_at,
             impact=self._impact(run.component),
-            what=f"{run.playbook} on {run.component} waits for approval ({run.policy}): {run.reason}",
+            what=f"{run.playbook} on {run.component} ({run.policy}): {run.reason}",
             do=f"bsm-remediate approve {run.id} (or reject {run.id})",
             figure=self._loss_of.get(run.component, 0.0),
             needs_person=True,

@@ -105,6 +105,10 @@ class Week:
     def _make(self, bundle: Bundle, team: str, due: datetime, now: datetime) -> None:
         since = due - WEEK
         document = read_statistics(self._store, bundle, since=since, until=due)
+        recorded_since = document["recorded_since"]
+        if recorded_since is None or datetime.fromisoformat(str(recorded_since)) >= due:
+            self._reported = due  # of that week nothing is known: the engine is new
+            return
         self._made = messages_to(
             bundle.routes,
             team=team,

@@ -202,7 +202,7 @@ def test_a_failing_component_is_told_with_the_impact_first_and_then_that_it_is_o
         assert mail["To"] == "ana@example.org"
         text = mail.get_body(preferencelist=("plain",))
         assert text is not None
-        assert "restart.yml on db-1 waits for approval (restart-database)" in text.get_content()
+        assert "restart.yml on db-1 (restart-database): mode approve: waits for approval" in text.get_content()
         listed = json.loads(site.says("notify", "list", "-o", "json").stdout)["items"]
         assert sorted((one["to"], one["state"]) for one in listed) == [("env:HOOK", "sent"), ("env:MAIL", "sent")]
         site.fires("resolved")

@@ -217,7 +217,7 @@ def test_who_answers_ends_the_escalation_and_those_who_were_told_hear_that_it_is
     told.at("09:09:00").resolves("Down", instance="db-1")
     told.at("09:40:00")
     assert [len(told.notifier.to(one)) for one in (ANA, LI, KIM)] == [2, 0, 0]
-    assert "Over:\n• restart.yml on db-1 waits for approval (restart)" in told.notifier.to(ANA)[1].body
+    assert "Over:\n• restart.yml on db-1 (restart): mode approve: waits for approval" in told.notifier.to(ANA)[1].body
 
 
 @pytest.mark.parametrize("answer", ["reject", "hold"])
