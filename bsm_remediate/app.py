@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bsm_remediate.domain.pool import Load, Pool
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine, EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Prober, Store, Workflows
+    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Notifier, Prober, Store, Workflows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,11 +344,14 @@ class Installation:
         from bsm_remediate.adapters.system_clock import SystemClock
         from bsm_remediate.domain.outlook import Outlook
         from bsm_remediate.domain.rebalancing_program import prepare
+        from bsm_remediate.engine.delivery import Delivery
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.metering import Metering
         from bsm_remediate.engine.pool_meter import PoolMeter
         from bsm_remediate.engine.sealer import Sealer
+        from bsm_remediate.engine.telling import Telling
         from bsm_remediate.engine.under_way import spawn_thread
+        from bsm_remediate.engine.week import Week
 
         clock = SystemClock()
         executor = self.executor(self.warm_servers())
@@ -356,6 +359,7 @@ class Installation:
         if any(one.rebalance for policy in bundle.policies.values() for one in policy.do):
             threading.Thread(target=prepare, name="linear programme", daemon=True).start()
         figures = self.open_metric_sources()
+        delivery = Delivery(store, self.notifier(), clock, spawn=spawn_thread, arrived=lambda: engine.wake())  # noqa: PLW0108
         prometheus = prometheus_meant(self._of_kind(PROMETHEUS))
         engine = Engine(
             evaluator=Evaluator(bundle),
@@ -384,9 +388,18 @@ class Installation:
                 arrived=lambda: engine.wake(),  # noqa: PLW0108 - it is made a moment later
                 seed=os.getpid(),
             ),
+            telling=Telling(store, delivery, Week(store, spawn=spawn_thread, arrived=lambda: engine.wake()))  # noqa: PLW0108
+            if options.tells
+            else None,
             options=options,
         )
         return engine
+
+    def notifier(self) -> Notifier:
+        """Who reaches people; nothing of it is loaded before the first message."""
+        from bsm_remediate.adapters.apprise_notifier import AppriseNotifier
+
+        return AppriseNotifier()
 
     def executor(self, warm: WarmServers | None = None) -> AnsibleExecutor:
         """Who carries out playbooks with this deployment's Ansible."""

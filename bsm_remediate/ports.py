@@ -15,6 +15,7 @@ from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
+from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.pool import Load, Pool
@@ -89,6 +90,18 @@ class MetricSource(Protocol):
 
     def history(self, query: str, *, start: datetime, end: datetime, step: timedelta) -> Sequence[Series]:
         """What it was, as far as the source remembers. Raises `SourceUnreachable`."""
+
+
+class Notifier(Protocol):
+    """Reaches people. Safe to use from many threads."""
+
+    def send(self, address: str, title: str, body: str) -> str:
+        """Send plain text to `address`, as the bundle has it; why that failed, without anything secret, empty when it
+        was taken. It may take long, and never raises.
+        """
+
+    def objection(self, address: str) -> str:
+        """Why nothing can be sent to `address` as things are, without sending anything; empty when something can."""
 
 
 # --- the store, as several ports that one adapter serves -----------------------------------------------------------
@@ -291,6 +304,19 @@ class Controls(Protocol):
         """Write what stands, where the engine itself keeps it up (when policies became active)."""
 
 
+class Outbox(Protocol):
+    """Messages to people. A message may be sent twice after a crash, and is never lost."""
+
+    def post(self, messages: Sequence[Message]) -> None:
+        """Write down what is to be sent; one that is known by its id stays as it is. Only who leads may."""
+
+    def settle(self, message: Message, events: Sequence[Event]) -> None:
+        """Write what became of an attempt to send it; nothing, when it isn't waiting any more."""
+
+    def messages(self) -> Sequence[Message]:
+        """The latest of each route and kind, and all others that wait, the oldest first."""
+
+
 class TokenBook(Protocol):
     """Issued tokens. Only the SHA-256 of a secret is kept; each change is an event in the same transaction."""
 
@@ -361,7 +387,7 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, EventLog, SealedJournal, Controls, Protocol):
+class Store(AlertLog, RunLog, EventLog, SealedJournal, Controls, Outbox, Protocol):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Set up": (
         ("audit", "audit", "Verify that the journal is what was sealed; tell its head."),
         ("token", "token", "Create, list and revoke the tokens that the API takes."),
+        ("notify", "notify", "Test where people are told, and list what they were told."),
         ("doctor", "doctor", "Examine this deployment: hosts, vaults, clocks, sources, settings."),
         ("completion", "completion", "Print the script that lets a shell complete commands and ids."),
     ),

@@ -15,6 +15,7 @@ from bsm_remediate.config.origin import secret_files
 from bsm_remediate.config.settings import Options
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Severity
+from bsm_remediate.domain.route import shown
 from bsm_remediate.errors import RemediationError, SourceUnreachable
 
 _LITTLE_SPACE = 1024**3
@@ -37,6 +38,8 @@ def examine(
         *_database(installation),
     ]
     found += _journal(installation)
+    if bundle is not None:
+        found += _routes(installation, bundle)
     if bundle is not None and with_hosts:
         found += _hosts(installation, bundle, tell)
     return found
@@ -153,6 +156,19 @@ def _journal(installation: Installation) -> Iterator[Examined]:
     if settings.database.startswith("sqlite:"):
         detail += "; key and database are on one machine, so note its head on another one (see `audit head`)"
     yield Examined(name="journal", detail=detail)
+
+
+def _routes(installation: Installation, bundle: Bundle) -> Iterator[Examined]:
+    """Whether each address can be used as things are; nothing is sent."""
+    notifier = installation.notifier()
+    lacking = [(shown(route.address), notifier.objection(route.address)) for route in bundle.routes]
+    for address, objection in lacking:
+        if objection:
+            hint = "see `teams: notify` and `people`; `notify test TEAM` sends a message to try"
+            yield Examined(name="notify", health=Health.FAILED, detail=f"{address}: {objection}", hint=hint)
+    if bundle.routes and not any(objection for _, objection in lacking):
+        detail = f"{len(lacking)} addresses can be read; `notify test TEAM` sends a message to try"
+        yield Examined(name="notify", detail=detail)
 
 
 def _hosts(installation: Installation, bundle: Bundle, tell: Callable[[str], None]) -> Iterator[Examined]:

@@ -87,6 +87,11 @@ def _scopes(ctx: click.Context) -> Iterable[tuple[str, str]]:
         yield f"team:{team}", "team"
 
 
+def _teams(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for one in _bundle(ctx).teams.values():
+        yield one.name, f"{len(one.members)} members"
+
+
 def _services(ctx: click.Context) -> Iterable[tuple[str, str]]:
     for one in _bundle(ctx).service_map.services.values():
         yield one.id, one.title or "service"
@@ -164,6 +169,7 @@ def _has_database(installation: Installation) -> bool:
     return database.startswith(_SQLITE) and Path(database.removeprefix(_SQLITE)).exists()
 
 
+teams = _offer(_teams)
 pools = _offer(_pools)
 components = _offer(_components)
 components_and_hosts = _unique(_components, _hosts)

@@ -30,7 +30,7 @@ class Picture(Protocol):
     """What is, as rows of the API."""
 
     def rows(self, kind: str) -> list[Row]:
-        """alerts, services, components or runs."""
+        """alerts, services, components, runs or, of what is live, notifications."""
 
     def plan(self) -> Row: ...
 
@@ -214,6 +214,8 @@ class LocalDatabase:
         if kind == "runs":
             found = self._opened().runs(since=datetime.now(UTC) - _SHOWN_RUNS)
             return [rows.run_row(run) for run in reversed(found)]
+        if kind == "notifications":
+            return [rows.message_row(one) for one in self._opened().messages()]
         return self._evaluated().rows(kind)
 
     def plan(self) -> Row:

@@ -10,6 +10,7 @@ from bsm_remediate.cli.brakes import show_brakes
 from bsm_remediate.cli.cap import show_cap
 from bsm_remediate.cli.context import Deployment, pass_deployment
 from bsm_remediate.cli.live import Row, live_of, url_option
+from bsm_remediate.cli.notify import show_messages, undelivered
 from bsm_remediate.cli.output import emit, output_option
 from bsm_remediate.cli.runs import show_runs
 from bsm_remediate.cli.services import show_services
@@ -42,6 +43,7 @@ def command(deployment: Deployment, url: str | None, output: str) -> None:
         "held": plan["held"],
         "guards": live.guards(),
         "unmapped": plan["unmapped"],
+        "undelivered": undelivered(live.rows("notifications")),
     }
     emit(document, output, table=lambda console: _show(console, document, runs))
 
@@ -58,6 +60,9 @@ def _show(console: Console, status: Row, runs: list[Row]) -> None:
     else:
         console.print(f"[green]All {len(status['services'])} services are ok[/] (goal {status['goal']})")
     show_brakes(console, status["guards"])
+    if status["undelivered"]:
+        console.print("\n[bold red]People who could not be told:[/]")
+        show_messages(console, status["undelivered"])
     if status["runs"]:
         console.print("\nUnder way or waiting:")
         show_runs(console, status["runs"])

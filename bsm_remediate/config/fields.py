@@ -196,3 +196,14 @@ LocalTime = Annotated[datetime, PlainValidator(_local_time), _schema("string", e
 Day = Annotated[date, PlainValidator(_day), _schema("string", examples=["2026-01-05"])]
 StateName = Literal["ok", "degraded", "down"]
 ModeName = Literal["off", "shadow", "approve", "auto"]
+NoticeName = Literal[
+    "loss_over",
+    "objective_burning",
+    "performance",
+    "approval_needed",
+    "handed_over",
+    "run_failed",
+    "breaker_open",
+    "storm",
+    "doubt",
+]

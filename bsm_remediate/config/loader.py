@@ -16,6 +16,7 @@ from bsm_remediate.config.calendars import CalendarReader
 from bsm_remediate.config.draft import Draft, Entry, Model
 from bsm_remediate.config.fields import read_id
 from bsm_remediate.config.model import TIERS, MapReader
+from bsm_remediate.config.notifying import RouteReader
 from bsm_remediate.config.organisation import read_goals, read_teams
 from bsm_remediate.config.policies import PolicyReader
 from bsm_remediate.config.pools import PoolReader
@@ -229,6 +230,7 @@ def _built(
     currency = _currency(draft, settings)
     goals = read_goals(draft, service_map)
     teams = read_teams(draft)
+    routes = RouteReader(draft, calendars).read(teams, settings)
     found = tuple(sorted(draft.findings))
     if any(one.severity is Severity.ERROR for one in found):
         return Loaded(bundle=None, findings=found)
@@ -244,6 +246,7 @@ def _built(
         settings=settings_of(settings),
         sets=groups,
         pools={name: one.pool for name, one in pools.items() if one.pool is not None},
+        routes=routes,
     )
     return Loaded(bundle=bundle, findings=found)
 

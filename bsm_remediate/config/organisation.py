@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
+from bsm_remediate.config.calendars import read_zone
 from bsm_remediate.config.draft import Draft
 from bsm_remediate.config.schema import GoalSection, TeamSection
-from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, OnCall, Team
+from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, Team
+from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.service_map import ServiceMap
 
 
@@ -38,15 +41,20 @@ def read_teams(draft: Draft) -> dict[str, Team]:
             continue
         on_call = None
         if section.on_call is not None:
-            start = datetime.combine(section.on_call.start, time(0), tzinfo=UTC)
-            on_call = OnCall(rotation=tuple(section.on_call.rotation), every=section.on_call.every, start=start)
+            zone = read_zone(draft, entry, section.on_call.timezone, "on_call") or ZoneInfo("UTC")
+            start = datetime.combine(section.on_call.start, section.on_call.at, tzinfo=zone).astimezone(UTC)
+            on_call = OnCall(
+                rotation=tuple(section.on_call.rotation),
+                every=section.on_call.every,
+                start=start,
+                timezone=zone.key,
+            )
             for number, person in enumerate(section.on_call.rotation):
                 draft.known(entry.place("on_call", "rotation", number), person, section.members, "member")
         teams[name] = Team(
             name=name,
             members=tuple(section.members),
             on_call=on_call,
-            notify=tuple(section.notify),
             duties=tuple(section.duties),
         )
     return teams

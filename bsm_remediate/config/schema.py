@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -17,6 +17,7 @@ from bsm_remediate.config.fields import (
     LocalTime,
     ModeName,
     Money,
+    NoticeName,
     RateText,
     Share,
     SomeTime,
@@ -187,7 +188,27 @@ class OnCallSection(_Section):
 
     rotation: list[Text] = Field(min_length=1, description="People in turn.")
     every: SomeTime = Field(description="How long a turn lasts.")
-    start: Day = Field(description="When the first turn begins (UTC).")
+    start: Day = Field(description="The day on which the first turn begins.")
+    at: ClockTime = Field(default=time(0), description="At what time of the day turns change.")
+    timezone: Text = Field(default="UTC", description="Whose clock that is.")
+
+
+class NotifySection(_Section):
+    """An address, and what goes there; where several say the same address, whatever one of them lets through."""
+
+    to: Text = Field(description="Apprise address, `env:NAME` or `file:PATH` (where it is kept secret).")
+    severity: Literal["info", "warning", "critical"] = Field(default="info", description="The least that goes there.")
+    kinds: list[NoticeName] = Field(default_factory=list, description="Only these (default: all).")
+    about: Literal["own", "all"] = Field(default="own", description="`all`: what concerns other teams, too.")
+    when: Id | None = Field(
+        default=None, description="Only while that calendar is in force; what still stands then is told then."
+    )
+
+
+class PersonSection(_Section):
+    """A person who can be told when it is their turn."""
+
+    notify: list[Text | NotifySection] = Field(default_factory=list, description="Their own addresses.")
 
 
 class TeamSection(_Section):
@@ -195,7 +216,7 @@ class TeamSection(_Section):
 
     members: list[Text] = Field(default_factory=list, description="People.")
     on_call: OnCallSection | None = Field(default=None, description="The rotation.")
-    notify: list[Text] = Field(default_factory=list, description="Where they are told.")
+    notify: list[Text | NotifySection] = Field(default_factory=list, description="Where they are told.")
     duties: list[Literal["owner", "approver"]] = Field(default_factory=list, description="What they may do.")
 
 
@@ -365,6 +386,31 @@ class WatchdogSection(_Section):
     within: SomeTime | None = Field(default=None, description="Missing after so long (default 5m).")
 
 
+class WeeklyReportSection(_Section):
+    """What the week brought, as a message."""
+
+    to: Id = Field(description="The team that gets it.")
+    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(default="mon", description="On that day.")
+    at: ClockTime = Field(default=time(8), description="At that time.")
+    timezone: Text = Field(default="UTC", description="Whose clock that is.")
+
+
+class NotifySettingsSection(_Section):
+    """When people are told."""
+
+    loss_over: float = Field(default=0.0, ge=0, description="A loss of more than that per minute is told.")
+    every: SomeTime | None = Field(default=None, description="At most one message to an address in that time (5m).")
+    gather: Duration | None = Field(default=None, description="What comes within that time is one message (5s).")
+    remind: SomeTime | None = Field(default=None, description="What still stands is told again after that time (4h).")
+    escalate_after: SomeTime | None = Field(
+        default=None, description="What nobody answers is told to the next person then (default: `approval`)."
+    )
+    burn: dict[Literal["1h", "6h", "3d"], float] | None = Field(
+        default=None, description="How many times too fast an objective's budget may go (1h: 14.4, 6h: 6, 3d: 1)."
+    )
+    weekly_report: WeeklyReportSection | None = Field(default=None, description="The weekly report.")
+
+
 class SettingsSection(_Section):
     """What a reviewer of policies must see."""
 
@@ -390,6 +436,9 @@ class SettingsSection(_Section):
     person: SomeTime | None = Field(
         default=None, description="What handing over to a person costs: a further alternative is tried if that is less."
     )
+    notify: NotifySettingsSection = Field(
+        default_factory=NotifySettingsSection, description="When people are told, and how often."
+    )
 
 
 class BundleSchema(_Section):
@@ -402,12 +451,13 @@ class BundleSchema(_Section):
     goals: dict[Id, GoalSection] = Field(default_factory=dict, description="Profiles of weights; `default` is active.")
     calendars: dict[Id, CalendarSection] = Field(default_factory=dict, description="Times that losses name.")
     teams: dict[Id, TeamSection] = Field(default_factory=dict, description="People and their duties.")
+    people: dict[Id, PersonSection] = Field(default_factory=dict, description="How members of teams are reached.")
     policies: dict[Id, PolicySection] = Field(default_factory=dict, description="What may be done.")
     defaults: DefaultsSection = Field(default_factory=DefaultsSection, description="For all policies.")
     settings: SettingsSection = Field(default_factory=SettingsSection, description="For the engine.")
 
 
-NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "teams", "policies")
+NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "teams", "people", "policies")
 """Sections whose keys are ids; several files may add to them."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bsm_remediate.config.schema import SettingsSection, StormSection, WatchdogSection
-from bsm_remediate.domain.bundle import Settings, StormLimit, Watchdog
+from bsm_remediate.config.fields import parse_weekdays
+from bsm_remediate.config.schema import NotifySettingsSection, SettingsSection, StormSection, WatchdogSection
+from bsm_remediate.domain.bundle import NotifySettings, Settings, StormLimit, Watchdog, WeeklyReport
 from bsm_remediate.domain.policy import Rate
 
 
@@ -34,6 +35,27 @@ def settings_of(section: SettingsSection) -> Settings:
         dry_run=section.dry_run,
         person=section.person,
         approval=section.approval if section.approval is not None else usual.approval,
+        notify=_notify(section.notify),
+    )
+
+
+def _notify(section: NotifySettingsSection) -> NotifySettings:
+    usual, weekly = NotifySettings(), section.weekly_report
+    return NotifySettings(
+        loss_over=section.loss_over,
+        every=section.every if section.every is not None else usual.every,
+        gather=section.gather if section.gather is not None else usual.gather,
+        remind=section.remind if section.remind is not None else usual.remind,
+        escalate_after=section.escalate_after,
+        burn={str(name): rate for name, rate in section.burn.items()} if section.burn is not None else usual.burn,
+        weekly_report=WeeklyReport(
+            team=weekly.to,
+            weekday=next(iter(parse_weekdays(weekly.weekday))),
+            at=weekly.at,
+            timezone=weekly.timezone,
+        )
+        if weekly is not None
+        else None,
     )
 
 

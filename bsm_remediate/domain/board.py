@@ -16,6 +16,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.classify import Classifier, Reading
 from bsm_remediate.domain.decision import Decision, Verdict
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.metric import METRICS
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State, worse
 
@@ -65,6 +66,8 @@ class Board:
         self.reports: dict[AlertKey, tuple[NodeId, State]] = {}
         """Alerts about services: which, and what state they report."""
         self._about_services: dict[AlertKey, Decision] = {}
+        self.figures: dict[AlertKey, list[Signal]] = {}
+        """The signals of figures beyond their threshold, or expected to be."""
 
     @property
     def unmapped(self) -> list[Unmapped]:
@@ -118,7 +121,10 @@ class Board:
             self._about_services[alert.key] = _about_service(reading, mapped.service.node)
             if reading.sets is not State.OK and alert.is_firing:
                 self.reports[alert.key] = (mapped.service.node, reading.sets)
-        for signal in reading.signals():
+        signals = reading.signals()
+        if alert.source == METRICS and alert.is_firing:
+            self.figures[alert.key] = signals
+        for signal in signals:
             component = signal.statement.component
             said = self._said.get(component)
             if said is None:
@@ -131,6 +137,7 @@ class Board:
         self._unmapped.pop(alert.key, None)
         self.reports.pop(alert.key, None)
         self._about_services.pop(alert.key, None)
+        self.figures.pop(alert.key, None)
         for target in self._classifier.read(alert).mapped.components:
             said = self._said[target.node]
             said.pop(alert.key, None)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from functools import cached_property
 
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
+from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.policy import Policy, Rate
 from bsm_remediate.domain.pool import Pool
+from bsm_remediate.domain.route import Route
 from bsm_remediate.domain.service_map import ServiceMap
 
 DEFAULT_GOAL = "default"
@@ -28,28 +30,17 @@ class Goal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OnCall:
-    rotation: tuple[str, ...]
-    every: timedelta
-    start: datetime
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Team:
     """People and their duties."""
 
     name: str
     members: tuple[str, ...]
     on_call: OnCall | None = None
-    notify: tuple[str, ...] = ()
     duties: tuple[str, ...] = ()
 
     def on_call_person(self, now: datetime) -> str | None:
         """Who is on call at `now` (aware); the first of the rotation before its start; None without a rotation."""
-        if self.on_call is None:
-            return None
-        turn = max(0, (now - self.on_call.start) // self.on_call.every)
-        return self.on_call.rotation[turn % len(self.on_call.rotation)]
+        return self.on_call.person(now) if self.on_call is not None else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +61,36 @@ class Watchdog:
 
     alertname: str
     within: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WeeklyReport:
+    """A team is told once a week what the week brought."""
+
+    team: str
+    weekday: int = 0
+    """0 is Monday."""
+    at: time = time(8)
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifySettings:
+    """When people are told, and how often at most."""
+
+    loss_over: float = 0.0
+    """Money per minute: a loss of more than that is told."""
+    every: timedelta = timedelta(minutes=5)
+    """At most one message to an address in that time, and one more of what is critical."""
+    gather: timedelta = timedelta(seconds=5)
+    """What comes within that time is told in one message."""
+    remind: timedelta = timedelta(hours=4)
+    """What still stands is told again after so long without a message."""
+    escalate_after: timedelta | None = None
+    """What nobody answers for so long is told to the next person; None: `approval` of the settings."""
+    burn: Mapping[str, float] = field(default_factory=lambda: {"1h": 14.4, "6h": 6.0, "3d": 1.0})
+    """By window of time: a budget that is used up that many times faster than allowed is told."""
+    weekly_report: WeeklyReport | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +118,7 @@ class Settings:
     """An approval that nobody answers for so long is escalated."""
     person: timedelta | None = None
     """What handing over to a person costs, if that is said."""
+    notify: NotifySettings = NotifySettings()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,6 +139,8 @@ class Bundle:
     """Component sets and pools: their members."""
     pools: Mapping[str, Pool] = field(default_factory=dict)
     """Those whose members' capacities are known."""
+    routes: tuple[Route, ...] = ()
+    """Where people are told."""
 
     @cached_property
     def sets_of(self) -> Mapping[NodeId, tuple[str, ...]]:

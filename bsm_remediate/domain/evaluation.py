@@ -62,6 +62,8 @@ class Evaluation:
     """Where each pool stands, for the next situation."""
     overtaken: tuple[Overtaken, ...] = ()
     """Reserved runs that must not begin any more."""
+    figures: tuple[Signal, ...] = ()
+    """Those of the signals that are figures beyond their threshold, or expected to be."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -130,6 +132,7 @@ class Evaluator:
             storms=scene.storms,
             courses=pools.courses,
             overtaken=overtaken(scene),
+            figures=tuple(chain.from_iterable(self._board.figures.values())),
         )
 
     # --- states ----------------------------------------------------------------------------------------------------

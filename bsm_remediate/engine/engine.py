@@ -42,6 +42,7 @@ from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.start_gate import StartGate
+from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Store, Workflows
@@ -70,6 +71,8 @@ class EngineOptions:
     """Whether signals older than their policy wait for a person; a plan that a person starts asks no age."""
     only: frozenset[tuple[NodeId, PolicyId]] | None = None
     """Restricts what is started to these pairs (`apply`); None: everything that is decided."""
+    tells: bool = True
+    """Whether people are told; not where one sits before it (`run`, `apply`)."""
 
 
 class Engine:
@@ -91,11 +94,12 @@ class Engine:
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
         brake: Callable[[], Pause | None] = lambda: None,
         meter: LoadMeter | None = None,
+        telling: Telling | None = None,
         options: EngineOptions = EngineOptions(),
         spawn: Spawn = spawn_thread,
     ) -> None:
         """`brake` is a pause from outside the store, for when that can't be written. Without a `meter` no weights of
-        pools are set.
+        pools are set; without `telling` nobody is told.
         """
         self._in_force = BundleInForce(evaluator, reload, taken=self._bundle_taken)
         self._brake = brake
@@ -147,6 +151,7 @@ class Engine:
         )
         self._is_leading = False
         self._chronicle = Chronicle(store)
+        self._telling = telling
         self._sealer = sealer
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
@@ -230,6 +235,16 @@ class Engine:
         """Which figures can't be read, and why; empty when all can, or this engine doesn't lead."""
         return self._metering.trouble
 
+    @property
+    def telling_trouble(self) -> str:
+        """Which people can't be told, and why; empty when all can, or this engine doesn't lead."""
+        return self._telling.trouble if self._telling is not None and self._is_leading else ""
+
+    @property
+    def notifications(self) -> Mapping[str, int]:
+        """Attempts to reach people since the start, by their result."""
+        return self._telling.attempts if self._telling is not None else {}
+
     def is_busy(self) -> bool:
         """Whether runs are under way, or are about to be taken up again."""
         known = self.evaluation.situation.runs if self.evaluation is not None else ()
@@ -265,6 +280,8 @@ class Engine:
             self._sealer.seal()  # what those before wrote last: the journal is read from here on
             self._note_active_policies()
             self._chronicle.forget()
+            if self._telling is not None:
+                self._telling.forget()
         self._is_leading = leads
         return leads
 
@@ -302,6 +319,8 @@ class Engine:
         if leads:
             self._decide(evaluation)
             self._sealer.seal(within_s=_SEALS_WITHIN_S)
+            if self._telling is not None:
+                self._telling.tell(evaluation, self.bundle)
         return evaluation
 
     def _decide(self, evaluation: Evaluation) -> None:

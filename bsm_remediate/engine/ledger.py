@@ -187,9 +187,9 @@ def _left_standing(log: EventLog) -> tuple[_Known, datetime | None]:
     return found, kept_at
 
 
-def ledger_events(log: EventLog) -> Iterator[Event]:
-    """All that the journal says about states, in its order."""
-    position = 0
+def ledger_events(log: EventLog, *, after: int = 0) -> Iterator[Event]:
+    """All that the journal says about states after a position, in its order."""
+    position = after
     while True:
         page = log.events(after=position, subject=SUBJECT, limit=_PAGE)
         for event in page:

@@ -35,6 +35,7 @@ from bsm_remediate.domain.policy import (
     Policy,
     Scope,
 )
+from bsm_remediate.domain.route import Route
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.service_map import Component, LossRates, Service, ServiceMap
 from bsm_remediate.domain.situation import Hold, Pause, Situation
@@ -99,6 +100,7 @@ def component(
     labels: Mapping[str, str] | None = None,
     host_level: bool = False,
     lock_host: bool = True,
+    owner: str | None = None,
 ) -> Component:
     """On a host of its own name unless said otherwise; a list in `requires` means all of them."""
     return Component(
@@ -111,6 +113,7 @@ def component(
         labels=labels or {},
         host_level=host_level,
         lock_host=lock_host,
+        owner=owner,
     )
 
 
@@ -122,11 +125,15 @@ def service(
     by_calendar: Mapping[str, float] | None = None,
     degraded: float = 0.5,
     function: str | None = None,
+    owner: str | None = None,
+    availability: float | None = None,
 ) -> Service:
     """`loss` is per minute while down: 60 makes one a second."""
     return Service(
         id=NodeId(name),
         function=function,
+        owner=owner,
+        availability=availability,
         loss_per_minute=LossRates(default=loss, by_calendar=tuple((by_calendar or {}).items())),
         degraded=degraded,
         requires=requires if isinstance(requires, Gate) else every(*requires),
@@ -146,6 +153,7 @@ def bundle(
     goals: Mapping[str, Mapping[str, float]] | None = None,
     calendars: Iterable[Calendar] = (),
     teams: Iterable[Team] = (),
+    routes: Iterable[Route] = (),
     currency: str = "EUR",
     sets: Mapping[str, Iterable[str]] | None = None,
 ) -> Bundle:
@@ -162,6 +170,7 @@ def bundle(
         teams={one.name: one for one in teams},
         settings=settings if settings is not None else Settings(),
         sets={name: tuple(NodeId(one) for one in members) for name, members in (sets or {}).items()},
+        routes=tuple(routes),
     )
 
 

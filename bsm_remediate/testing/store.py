@@ -12,6 +12,7 @@ from datetime import datetime
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
@@ -40,6 +41,7 @@ class MemoryStore:
         self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
         self._controls: list[Control] = []
         self._standing = Standing()
+        self._messages: dict[str, Message] = {}
         self.is_away = False
 
     def close(self) -> None:
@@ -241,6 +243,26 @@ class MemoryStore:
             if self._seals.begin.position < begin.position <= self._seals.head.position:
                 self._seals = replace(self._seals, begin=begin, begin_proof=proof)
                 self._sealed = [entry for entry in self._sealed if entry.position > begin.position]
+
+    # --- messages to people ----------------------------------------------------------------------------------------
+
+    def post(self, messages: Sequence[Message]) -> None:
+        with self._open():
+            for one in messages:
+                self._messages.setdefault(one.id, one)
+
+    def settle(self, message: Message, events: Sequence[Event]) -> None:
+        with self._open():
+            known = self._messages.get(message.id)
+            if known is not None and known.waits:
+                self._messages[message.id] = message
+                self._append(events)
+
+    def messages(self) -> Sequence[Message]:
+        with self._open():
+            in_order = sorted(self._messages.values(), key=lambda one: (one.at, one.id))
+        latest = {(one.route, one.kind): one.id for one in in_order}
+        return [one for one in in_order if one.waits or latest[one.route, one.kind] == one.id]
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

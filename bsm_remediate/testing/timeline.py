@@ -18,14 +18,18 @@ from bsm_remediate.domain.playbook import PlaybookCall
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.domain.situation import Pause
+from bsm_remediate.engine.delivery import Delivery
 from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.engine.metering import Foresights, Metering
 from bsm_remediate.engine.sealer import Sealer
+from bsm_remediate.engine.telling import Telling
+from bsm_remediate.engine.week import Week
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.testing.balancer import SimulatedBalancer
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber
 from bsm_remediate.testing.figures import SimulatedFigures
+from bsm_remediate.testing.notifier import SimulatedNotifier
 from bsm_remediate.testing.source import SimulatedSource
 from bsm_remediate.testing.workflows import MemoryWorkflows, SoleLease
 
@@ -61,6 +65,7 @@ class Timeline:
         self.executor = SimulatedExecutor(self.clock, effect=self._mended)
         self.prober = SimulatedProber(self.clock)
         self.balancer = SimulatedBalancer()
+        self.notifier = SimulatedNotifier(self.clock)
         self.lease = SoleLease()
         self._bundle = bundle
         self.brake: Pause | None = None
@@ -76,6 +81,15 @@ class Timeline:
             self.healthy(call.component.id)
 
     def _started(self) -> Engine:
+        engine: Engine
+        spawn = self.clock.spawn
+        delivery = Delivery(
+            self.store,
+            self.notifier,
+            self.clock,
+            spawn=spawn,
+            arrived=lambda: engine.wake(),  # noqa: PLW0108
+        )
         engine = Engine(
             evaluator=Evaluator(self._bundle),
             store=self.store,
@@ -91,6 +105,7 @@ class Timeline:
             ),
             brake=lambda: self.brake,
             meter=self.balancer,
+            telling=Telling(self.store, delivery, Week(self.store, spawn=spawn, arrived=lambda: engine.wake())),  # noqa: PLW0108
             reload=lambda: Evaluator(self._bundle),
             options=self._options,
             spawn=self.clock.spawn,

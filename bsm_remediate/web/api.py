@@ -29,7 +29,7 @@ from bsm_remediate.web.incidents import add_incidents
 from bsm_remediate.web.live import Live
 from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
 from bsm_remediate.web.report import period, report_document
-from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, run_row, service_rows
+from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, message_row, run_row, service_rows
 
 _SHOWN_RUNS = timedelta(days=30)
 _EVENT_PAUSE_S = 0.25
@@ -131,6 +131,10 @@ def _add_reading(api: FastAPI, live: Live) -> None:
     @api.get("/api/v1/plan", openapi_extra=readers)
     def plan() -> dict[str, Any]:
         return plan_document(evaluation(), live.bundle, considered=("alerts", "bundle", "database"))
+
+    @api.get("/api/v1/notifications", openapi_extra=readers)
+    def notifications() -> dict[str, Any]:
+        return {"items": [message_row(one) for one in live.store.messages()], "next": None}
 
     @api.get("/api/v1/guards", openapi_extra=readers)
     def guards() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -49,6 +49,10 @@ class Live(Protocol):
         """Ask that source for its own list: one of its webhooks left alerts out."""
 
     def health(self) -> Health: ...
+
+    @property
+    def notifications(self) -> Mapping[str, int]:
+        """Attempts to reach people since the start, by their result."""
 
     def is_stopping(self) -> bool:
         """Whether it was asked to end: nothing is started any more, and open streams should close."""

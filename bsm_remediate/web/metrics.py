@@ -47,6 +47,7 @@ class _Engine(Collector):
         )
         yield from self._business()
         yield from self._journal()
+        yield from self._notifications()
         yield self._runs()
 
     def _business(self) -> Iterator[GaugeMetricFamily]:
@@ -70,6 +71,22 @@ class _Engine(Collector):
             return
         yield GaugeMetricFamily("bsm_journal_position", "The last sealed entry of the journal.", seals.head.position)
         yield GaugeMetricFamily("bsm_journal_waiting", "Entries that are written but not sealed yet.", seals.waiting)
+
+    def _notifications(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        tried = CounterMetricFamily("bsm_notifications", "Attempts to tell people.", labels=["result"])
+        for result, number in sorted(self._live.notifications.items()):
+            tried.add_metric([result], number)
+        yield tried
+        try:
+            messages = self._live.store.messages()
+        except StoreUnavailable:
+            return
+        waiting = sum(one.waits for one in messages)
+        failing = sum(bool(one.failure) for one in messages)
+        yield GaugeMetricFamily("bsm_notifications_waiting", "Messages that haven't arrived yet.", waiting)
+        yield GaugeMetricFamily(
+            "bsm_notifications_failing", "Messages that could not be delivered yet, or were given up.", failing
+        )
 
     def _runs(self) -> GaugeMetricFamily:
         family = GaugeMetricFamily("bsm_runs", "Runs of the last day by state.", labels=["state"])

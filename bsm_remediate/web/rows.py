@@ -11,10 +11,12 @@ from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import NodeId
+from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.domain.run import Run
 
 Row = dict[str, Json]
+_SHOWN_NOTICES = 50
 
 
 def alert_rows(evaluation: Evaluation, first: int, limit: int) -> list[Row]:
@@ -117,6 +119,24 @@ def run_row(run: Run) -> Row:
         "started_at": _time(run.started_at),
         "passed_at": _time(run.passed_at),
         "ended_at": _time(run.ended_at),
+    }
+
+
+def message_row(message: Message) -> Row:
+    """Its title only: what the message says of alerts is for those whom it was sent to."""
+    return {
+        "id": message.id,
+        "kind": message.kind.value,
+        "to": message.to,
+        "title": message.title,
+        "severity": str(message.severity),
+        "state": message.state.value,
+        "attempts": message.attempts,
+        "failure": message.failure,
+        "notices": sorted(message.told)[:_SHOWN_NOTICES],
+        "at": time_text(message.at),
+        "next_try": time_text(message.next_try) if message.waits else None,
+        "settled_at": _time(message.settled_at),
     }
 
 

@@ -59,6 +59,10 @@ class RunningEngine:
     def evaluation(self) -> Evaluation | None:
         return self._engine.evaluation
 
+    @property
+    def notifications(self) -> Mapping[str, int]:
+        return self._engine.notifications
+
     def wake(self) -> None:
         self._engine.wake()
 
@@ -103,6 +107,8 @@ class RunningEngine:
             problems.append(self._engine.metric_trouble)
         if self._engine.journal_trouble:
             problems.append(self._engine.journal_trouble)
+        if self._engine.telling_trouble:
+            problems.append(self._engine.telling_trouble)
         evaluation = self._engine.evaluation
         late = evaluation is None or (now() - evaluation.situation.at).total_seconds() > _STALE_TICK_S
         if late:

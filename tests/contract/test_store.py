@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.alert import Alert, AlertStatus
-from bsm_remediate.domain.bundle import OnCall, Team
+from bsm_remediate.domain.bundle import Team
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Digest, Fingerprint, NodeId, PolicyId, RunId
 from bsm_remediate.domain.matcher import Matcher, MatchOperator
+from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.pool import ServiceWeight, Weights
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunEnd, RunState

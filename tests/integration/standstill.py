@@ -50,6 +50,10 @@ class Standstill:
         self.seen: dict[str, int] = {}
         """Engines of the same database → how many answered controls they have seen."""
 
+    @property
+    def notifications(self) -> Mapping[str, int]:
+        return {}
+
     def wake(self) -> None:
         self.woken += 1
         for wish in self.store.waiting():

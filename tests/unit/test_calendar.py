@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bsm_remediate.domain.bundle import OnCall, Team
+from bsm_remediate.domain.bundle import Team
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
+from bsm_remediate.domain.on_call import OnCall
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEEKDAYS = frozenset(range(5))

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
-from bsm_remediate.domain.bundle import OnCall, Team
+from bsm_remediate.domain.bundle import Team
 from bsm_remediate.domain.decision import Decision
 from bsm_remediate.domain.evaluation import Evaluator
+from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.policy import Evidence
 from bsm_remediate.testing.builders import NINE, alert, bundle, component, policy, service, situation
 

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from bsm_remediate.adapters.sql import alerts, journal, runs
+from bsm_remediate.adapters.sql import messages as outbox
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.deliveries import is_known, remember
 from bsm_remediate.adapters.sql.stored_texts import TextReader
@@ -16,6 +17,7 @@ from bsm_remediate.adapters.sql.values import standing_of, standing_text, storab
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
@@ -154,6 +156,22 @@ class SqlStore:
     def drop(self, begin: Mark, proof: str) -> None:
         with self._database.write() as connection:
             journal.drop(connection, begin, proof)
+
+    # --- messages to people ----------------------------------------------------------------------------------------
+
+    def post(self, messages: Sequence[Message]) -> None:
+        with self._database.write() as connection:
+            self._require_leading(connection)
+            outbox.post(connection, messages)
+
+    def settle(self, message: Message, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            if outbox.settle(connection, message):
+                journal.append(connection, events)
+
+    def messages(self) -> Sequence[Message]:
+        with self._database.read() as connection:
+            return outbox.messages(connection)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -188,3 +188,17 @@ delivery = Table(
     comment="signed webhooks that were taken lately, so that a repeat has no effect on any replica",
 )
 Index("bsm_delivery_received", delivery.c.received_at)
+
+message = Table(
+    "bsm_message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("route", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("value", Text, nullable=False),
+    comment="messages to people, written before they are sent; `value` is the whole of one as JSON",
+)
+Index("bsm_message_route", message.c.route, message.c.kind, message.c.at)
+Index("bsm_message_state", message.c.state)

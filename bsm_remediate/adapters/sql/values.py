@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import orjson
 
+from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.policy import Template
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.work_order import WorkOrder, Written
@@ -39,6 +40,15 @@ def order_text(order: WorkOrder) -> str:
 def order_of(text: str) -> WorkOrder:
     order: WorkOrder = _made(WorkOrder, orjson.loads(text))
     return order
+
+
+def message_text(message: Message) -> str:
+    return orjson.dumps(_plain(message)).decode()
+
+
+def message_of(text: str) -> Message:
+    message: Message = _made(Message, orjson.loads(text))
+    return message
 
 
 def standing_text(standing: Standing) -> str:
