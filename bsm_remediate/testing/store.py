@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.ids import ChangeId, RunId
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
-from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
+from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
 
 
@@ -39,6 +40,7 @@ class MemoryStore:
         self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
         self._controls: list[Control] = []
         self._standing = Standing()
+        self._changes: dict[ChangeId, Change] = {}
         self.is_away = False
 
     def close(self) -> None:
@@ -182,6 +184,25 @@ class MemoryStore:
     def run(self, run: RunId) -> Run | None:
         with self._open():
             return self._runs.get(run)
+
+    # --- planned changes -------------------------------------------------------------------------------------------
+
+    def put_change(self, change: Change, events: Sequence[Event]) -> None:
+        with self._open():
+            known = self._changes[change.id].version if change.id in self._changes else 0
+            if change.version != known + 1:
+                raise ChangeNotRecorded(f"change {change.id} was written by somebody else: it is version {known} now")
+            self._changes[change.id] = change
+            self._append(events)
+
+    def change(self, change: ChangeId) -> Change | None:
+        with self._open():
+            return self._changes.get(change)
+
+    def planned(self, *, since: datetime) -> Sequence[Change]:
+        with self._open():
+            found = [one for one in self._changes.values() if not one.is_over or one.proposed.at >= since]
+        return sorted(found, key=lambda one: (one.proposed.at, one.id))
 
     # --- the journal -----------------------------------------------------------------------------------------------
 

@@ -188,3 +188,16 @@ delivery = Table(
     comment="signed webhooks that were taken lately, so that a repeat has no effect on any replica",
 )
 Index("bsm_delivery_received", delivery.c.received_at)
+
+changes = Table(
+    "bsm_changes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("proposed_at", Double, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("value", Text, nullable=False),
+    comment="one row per planned change; `value` is the whole of it as JSON",
+)
+Index("bsm_changes_open", changes.c.is_over, changes.c.proposed_at)

@@ -1,4 +1,4 @@
-"""Runs, what they are to do, and standing orders as JSON, and back."""
+"""Runs, what they are to do, planned changes, and standing orders as JSON, and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import orjson
 
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.policy import Template
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.work_order import WorkOrder, Written
@@ -39,6 +40,15 @@ def order_text(order: WorkOrder) -> str:
 def order_of(text: str) -> WorkOrder:
     order: WorkOrder = _made(WorkOrder, orjson.loads(text))
     return order
+
+
+def change_text(change: Change) -> str:
+    return storable(orjson.dumps(_plain(change)).decode())
+
+
+def change_of(text: str) -> Change:
+    change: Change = _made(Change, orjson.loads(text))
+    return change
 
 
 def standing_text(standing: Standing) -> str:
