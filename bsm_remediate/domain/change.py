@@ -45,13 +45,13 @@ NEXT_STATES: dict[ChangeState, frozenset[ChangeState]] = {
         {_S.SCHEDULED, _S.PROPOSED, _S.MISSED, _S.WITHDRAWN, _S.REJECTED, _S.APPLYING, _S.VERIFYING, _S.AWAITING_REVIEW}
     ),
     _S.APPLYING: frozenset({_S.APPLYING, _S.VERIFYING, _S.AWAITING_REVIEW, _S.SCHEDULED}),
-    _S.VERIFYING: frozenset({_S.VERIFYING, _S.APPLYING, _S.AWAITING_REVIEW}),
+    _S.VERIFYING: frozenset({_S.VERIFYING, _S.AWAITING_REVIEW}),
     _S.AWAITING_REVIEW: frozenset({_S.REVIEWED}),
     **dict.fromkeys((_S.REVIEWED, _S.REJECTED, _S.WITHDRAWN), frozenset()),
 }
 """What may follow what. SCHEDULED → PROPOSED: it is written differently now, what was approved is void. APPLYING →
 SCHEDULED: a person ordered otherwise before its playbook began. SCHEDULED → AWAITING_REVIEW: it was over before anybody
-looked. VERIFYING → APPLYING never happens to one run; a repetition after the engine's death does."""
+looked."""
 
 
 class ChangeOutcome(StrEnum):

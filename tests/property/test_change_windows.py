@@ -15,6 +15,7 @@ from bsm_remediate.domain.calendar import Calendar, Span, WeeklyHours
 from bsm_remediate.domain.change_cost import ChangeCost
 from bsm_remediate.domain.change_objectives import Objectives
 from bsm_remediate.domain.change_window import MINUTE, chosen, offers, open_spans
+from bsm_remediate.domain.formula import Gate
 from bsm_remediate.domain.ids import Digest, NodeId
 from bsm_remediate.domain.planned_change import ChangeTimes, PlannedChange
 from bsm_remediate.domain.policy import Alternative
@@ -42,7 +43,8 @@ def calendars(draw: st.DrawFn, name: str) -> Calendar:
 
 @st.composite
 def services(draw: st.DrawFn, name: str) -> Service:
-    requires = draw(st.sampled_from([["a"], ["a", "b"], either("a", "b"), either("b", "c"), ["c"]]))
+    choices: list[Gate | list[str]] = [["a"], ["a", "b"], either("a", "b"), either("b", "c"), ["c"]]
+    requires = draw(st.sampled_from(choices))
     by_calendar = {one: float(draw(st.integers(0, 20))) for one in draw(st.sets(st.sampled_from(["day", "fair"])))}
     made = service(name, requires=requires, loss=float(draw(st.integers(0, 9))), by_calendar=by_calendar)
     deadline = None
