@@ -49,7 +49,8 @@ class ChangeOffice:
             if one.name == planned.name and one.state in _RECENT and not one.is_over:
                 return refused(standing, f"{one.id} of {planned.name} is {one.state}; withdraw it first")
         try:
-            earliest, latest = limits(planned, wish.details.get("not_before"), wish.details.get("before"), desk.now)
+            said = {name: _moment(text) for name, text in wish.details.items() if name in {"not_before", "before"}}
+            earliest, latest = limits(planned, said.get("not_before"), said.get("before"), desk.now)
         except ValueError as error:
             return refused(standing, str(error))
         found = self._planning.windows(planned, earliest, latest, now=desk.now)
@@ -165,15 +166,15 @@ class ChangeOffice:
 
 
 def limits(
-    planned: PlannedChange, not_before: str | None, before: str | None, now: datetime
+    planned: PlannedChange, not_before: datetime | None, before: datetime | None, now: datetime
 ) -> tuple[datetime, datetime]:
     """Between which moments its window lies, as its proposer said and as it is written. Raises `ValueError`."""
     earliest = _whole_minute(now + planned.times.lead)
     latest = now + planned.times.within
     if not_before is not None:
-        earliest = max(earliest, _whole_minute(_moment(not_before)))
+        earliest = max(earliest, _whole_minute(not_before))
     if before is not None:
-        latest = min(latest, _moment(before))
+        latest = min(latest, before)
     if earliest >= latest:
         raise ValueError(f"there is no time between {time_text(earliest)} and {time_text(latest)}")
     return earliest, latest

@@ -33,6 +33,14 @@ MAY = {
     "GET /api/v1/report": READERS,
     "GET /api/v1/guards": READERS,
     "GET /api/v1/maintenance": READERS,
+    "GET /api/v1/changes": READERS,
+    "GET /api/v1/changes/{change_id}": READERS,
+    "POST /api/v1/changes": OPERATORS,
+    "POST /api/v1/changes/{target}/dry-run": OPERATORS,
+    "POST /api/v1/changes/{target}/withdraw": OPERATORS,
+    "POST /api/v1/changes/{target}/review": OPERATORS,
+    "POST /api/v1/changes/{target}/approve": APPROVERS,
+    "POST /api/v1/changes/{target}/reject": APPROVERS,
     "POST /api/v1/runs/{target}/cancel": OPERATORS,
     "POST /api/v1/runs/{target}/check": OPERATORS,
     "POST /api/v1/alerts/{target}/resolve": OPERATORS,
@@ -61,7 +69,12 @@ def site() -> Iterator[Site]:
 
 
 def address(path: str, source: str = "generic") -> str:
-    return path.replace("{run_id}", "r1").replace("{target}", "r1").replace("{source}", source)
+    return (
+        path.replace("{run_id}", "r1")
+        .replace("{change_id}", "c1")
+        .replace("{target}", "r1")
+        .replace("{source}", source)
+    )
 
 
 async def asked(site: Site, method: str, path: str, role: str) -> int:
