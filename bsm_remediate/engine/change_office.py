@@ -168,8 +168,11 @@ class ChangeOffice:
 def limits(
     planned: PlannedChange, not_before: datetime | None, before: datetime | None, now: datetime
 ) -> tuple[datetime, datetime]:
-    """Between which moments its window lies, as its proposer said and as it is written. Raises `ValueError`."""
-    earliest = _whole_minute(now + planned.times.lead)
+    """Between which moments its window lies, as its proposer said and as it is written. Raises `ValueError`.
+
+    The minute that has begun counts: to begin late by less than one is in time.
+    """
+    earliest = (now + planned.times.lead).replace(second=0, microsecond=0)
     latest = now + planned.times.within
     if not_before is not None:
         earliest = max(earliest, _whole_minute(not_before))
