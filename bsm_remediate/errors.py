@@ -103,6 +103,10 @@ class RunNotRecorded(NotReachable):
     """The run was not started, because it could not be written to the store first."""
 
 
+class ChangeNotRecorded(NotReachable):
+    """The planned change was not moved on, because somebody else has done so meanwhile."""
+
+
 class PlanOutdated(RemediationError):
     """The plan no longer fits the bundle or the time."""
 

@@ -12,8 +12,9 @@ from typing import Protocol
 
 from bsm_remediate.domain.access import IssuedToken, TokensByDigest
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
+from bsm_remediate.domain.ids import ChangeId, NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
@@ -201,6 +202,20 @@ class RunLog(Protocol):
     def run(self, run: RunId) -> Run | None: ...
 
 
+class ChangeLog(Protocol):
+    """Planned changes. Every step appends its events in the same transaction."""
+
+    def put_change(self, change: Change, events: Sequence[Event]) -> None:
+        """Write `change`, whose version is one more than that stored (1: it is new). Raises `ChangeNotRecorded`
+        otherwise: somebody else has moved it on.
+        """
+
+    def change(self, change: ChangeId) -> Change | None: ...
+
+    def planned(self, *, since: datetime) -> Sequence[Change]:
+        """Those that aren't over, and those proposed at or after `since`, oldest first."""
+
+
 class EventLog(Protocol):
     """The journal. What is appended is read once it is sealed: from then on it has its position, for ever."""
 
@@ -239,8 +254,8 @@ class Control:
 
     id: int | None = None
     verb: str
-    """approve, reject, check, cancel, pause, resume, hold, release, adopt, goal, maintain, end_maintenance, resolve or
-    reload.
+    """approve, reject, check, cancel, pause, resume, hold, release, adopt, goal, maintain, end_maintenance, resolve,
+    reload, or what is asked of a planned change: change_propose, change_check, change_approve and so on.
     """
     target: str = ""
     reason: str = ""
@@ -387,7 +402,7 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, EventLog, SealedJournal, Controls, Outbox, Protocol):
+class Store(AlertLog, RunLog, ChangeLog, EventLog, SealedJournal, Controls, Outbox, Protocol):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("hold", "controls", "Keep the engine away from a host or component."),
         ("release", "controls", "Give a host or component back; close a policy's breaker."),
         ("maintenance", "maintenance", "Order, list and end maintenance windows."),
+        ("change", "change", "Planned work: window, dry run, approval, review."),
         ("adopt", "controls", "Let a policy act on signals older than itself."),
         ("goal", "controls", "Switch the business goal."),
     ),

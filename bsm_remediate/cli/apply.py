@@ -48,7 +48,7 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool, check: bool) -> 
         if not rehearse(installation, bundle, Evaluator(bundle).evaluate(situation), only):
             raise SystemExit(1)
         return
-    options = EngineOptions(goal=document["goal"], asks_age=False, only=only, tells=False)
+    options = EngineOptions(goal=document["goal"], asks_age=False, begins_changes=False, only=only, tells=False)
     if not carry_out(installation, bundle, alerts, options):
         raise SystemExit(1)
 

@@ -10,6 +10,13 @@ from bsm_remediate.errors import NotReachable, RemediationError
 
 Row = dict[str, Any]
 _OF_RUNS = frozenset({"approve", "reject", "check", "cancel"})
+_OF_CHANGES = {
+    "change_check": "dry-run",
+    "change_approve": "approve",
+    "change_reject": "reject",
+    "change_withdraw": "withdraw",
+    "change_review": "review",
+}
 _STOP_IT = "stop that engine, or put a file PAUSED into its state directory"
 
 
@@ -29,6 +36,10 @@ def posted(request: Request) -> tuple[str, Row]:
         return "/api/v1/pause", body
     if request.verb == "resume":
         return "/api/v1/resume", {**body, **details}
+    if request.verb == "change_propose":
+        return "/api/v1/changes", {**body, "name": request.target, **details}
+    if request.verb in _OF_CHANGES:
+        return f"/api/v1/changes/{target}/{_OF_CHANGES[request.verb]}", {**body, **details}
     if request.verb == "end_maintenance":
         return f"/api/v1/maintenance/{target}/end", body
     body = {**body, "target": request.target, "for": request.length}

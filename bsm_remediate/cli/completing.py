@@ -124,6 +124,18 @@ def _bundle(ctx: click.Context) -> Bundle:
     return loaded.bundle
 
 
+def changes_that(states: Iterable[str] = ()) -> Offer:
+    """Planned changes, newest first, in one of `states` (all without any)."""
+    wanted = frozenset(states)
+
+    def found(ctx: click.Context) -> Iterable[tuple[str, str]]:
+        for row in _planned(ctx):
+            if not wanted or row["state"] in wanted:
+                yield row["id"], f"{row['name']}, {row['state']}"
+
+    return _offer(found)
+
+
 def _deployment(ctx: click.Context) -> Deployment:
     """By the global options as typed so far; the group itself isn't run for a completion."""
     from bsm_remediate.cli.context import Deployment
@@ -139,14 +151,23 @@ def _runs(ctx: click.Context) -> Iterable[Row]:
         return server.rows("runs")
     from bsm_remediate.cli.live import LocalDatabase
 
-    return LocalDatabase(_deployment(ctx), installation).rows("runs") if _has_database(installation) else []
+    return LocalDatabase(_deployment(ctx), installation).rows("runs") if has_database(installation) else []
+
+
+def _planned(ctx: click.Context) -> Iterable[Row]:
+    server, installation = _server(ctx)
+    if server is not None:
+        return server.changes()
+    from bsm_remediate.cli.live import LocalDatabase
+
+    return LocalDatabase(_deployment(ctx), installation).changes() if has_database(installation) else []
 
 
 def _alerts(ctx: click.Context) -> Iterable[tuple[str, str]]:
     server, installation = _server(ctx)
     if server is not None:
         return [(row["fingerprint"], row["labels"].get("alertname", "")) for row in server.rows("alerts")]
-    active = installation.open_store().active() if _has_database(installation) else []
+    active = installation.open_store().active() if has_database(installation) else []
     return [(alert.fingerprint, alert.name) for alert in active]
 
 
@@ -161,7 +182,7 @@ def _server(ctx: click.Context) -> tuple[Server | None, Installation]:
     return Server(str(address).rstrip("/"), token, within_s=_SERVER_ANSWERS_WITHIN_S), installation
 
 
-def _has_database(installation: Installation) -> bool:
+def has_database(installation: Installation) -> bool:
     """Whether there is a local one; looking must not make it."""
     from pathlib import Path
 
@@ -179,13 +200,14 @@ scopes = _offer(_scopes)
 services_and_components = _offer(_explained)
 fingerprints = _offer(_alerts)
 policies = _offer(_policies)
+planned_changes = _offer(lambda ctx: ((name, one.title) for name, one in _bundle(ctx).changes.items()))
 goals = _offer(lambda ctx: ((name, "goal") for name in _bundle(ctx).goals))
 
 
 def _incidents(ctx: click.Context) -> Iterable[tuple[str, str]]:
     yield "latest", "the latest incident"
     server, installation = _server(ctx)
-    if server is None and not _has_database(installation):
+    if server is None and not has_database(installation):
         return
     from bsm_remediate.cli.live import LocalDatabase
 

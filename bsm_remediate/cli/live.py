@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound=Callable[..., Any])
 Row = dict[str, Any]
 _SHOWN_RUNS = timedelta(days=30)
+_SHOWN_CHANGES = timedelta(days=90)
 
 
 class Picture(Protocol):
@@ -58,6 +59,12 @@ class Live(Picture, Protocol):
 
     def maintenance(self) -> list[Row]:
         """The windows that aren't over."""
+
+    def changes(self) -> list[Row]:
+        """The planned changes, newest first."""
+
+    def change(self, change_id: str) -> Row:
+        """One with its events. Raises `UnknownId`."""
 
     def ask(self, request: Request) -> Reply:
         """What became of it. Raises `NotReachable`, `NoLiveEngine` or `WrongUsage`."""
@@ -145,6 +152,12 @@ class Server:
     def maintenance(self) -> list[Row]:
         found: list[Row] = self._get("/api/v1/maintenance")["items"]
         return found
+
+    def changes(self) -> list[Row]:
+        return self.rows("changes")
+
+    def change(self, change_id: str) -> Row:
+        return self._get(f"/api/v1/changes/{quote(change_id, safe='')}")
 
     def ask(self, request: Request) -> Reply:
         from bsm_remediate.cli.asked import posted
@@ -269,6 +282,24 @@ class LocalDatabase:
 
     def maintenance(self) -> list[Row]:
         return list(self.guards()["maintenance"])
+
+    def changes(self) -> list[Row]:
+        from bsm_remediate.domain.change_document import change_row
+
+        currency = self._deployment.load_bundle().currency
+        found = self._opened().planned(since=datetime.now(UTC) - _SHOWN_CHANGES)
+        return [change_row(one, currency) for one in reversed(found)]
+
+    def change(self, change_id: str) -> Row:
+        from bsm_remediate.domain.change_document import change_row
+        from bsm_remediate.domain.ids import ChangeId
+        from bsm_remediate.web.rows import event_row
+
+        found = self._opened().change(ChangeId(change_id))
+        if found is None:
+            raise UnknownId(f"there is no change '{change_id}'", hint="`change list` lists them")
+        events = [event_row(event) for event in self._opened().events(subject=change_id)]
+        return {**change_row(found, self._deployment.load_bundle().currency), "events": events}
 
     def _evaluated(self) -> Evaluated:
         from bsm_remediate.domain.evaluation import Evaluator

@@ -52,6 +52,6 @@ def command(deployment: Deployment, alert_file: str, goal: str, executors: int |
             raise WrongUsage("nobody can be asked here", hint="say --yes")
         click.confirm("\nRun that?", abort=True)
     click.echo()
-    options = EngineOptions(goal=goal, executors=executors, asks_age=False, tells=False)
+    options = EngineOptions(goal=goal, executors=executors, asks_age=False, begins_changes=False, tells=False)
     if not carry_out(installation, bundle, alerts, options):
         raise SystemExit(1)

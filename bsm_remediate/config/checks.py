@@ -13,7 +13,7 @@ from bsm_remediate.config.expression import compile_component_template
 from bsm_remediate.config.patterns import make_matcher
 from bsm_remediate.config.promql import compile_promql
 from bsm_remediate.config.reader import Place
-from bsm_remediate.config.schema import CheckSection
+from bsm_remediate.config.schema_parts import CheckSection
 from bsm_remediate.config.sources import HOW_TO_CONFIGURE, PROMETHEUS, prometheus_meant
 from bsm_remediate.domain.matcher import MatchOperator
 from bsm_remediate.domain.policy import Check, CheckKind, Template

@@ -13,11 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 
 from bsm_remediate.config.calendars import CalendarReader
+from bsm_remediate.config.changes import ChangeReader
 from bsm_remediate.config.draft import Draft, Entry, Model
 from bsm_remediate.config.fields import read_id
 from bsm_remediate.config.model import TIERS, MapReader
 from bsm_remediate.config.notifying import RouteReader
-from bsm_remediate.config.organisation import read_goals, read_teams
+from bsm_remediate.config.organisation import know_duties, read_goals, read_teams
 from bsm_remediate.config.policies import PolicyReader
 from bsm_remediate.config.pools import PoolReader
 from bsm_remediate.config.reader import Document, Place, bundle_files, read
@@ -33,6 +34,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.ids import Digest
 from bsm_remediate.domain.inventory import Inventory
+from bsm_remediate.domain.planned_change import PlannedChange
 from bsm_remediate.domain.policy import Policy
 
 POINTS = "points"
@@ -126,11 +128,11 @@ def _shown(file: Path) -> str:
     return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
-def _with_playbooks(digest: Digest, policies: Iterable[Policy], playbooks: Path | None) -> Digest:
+def _with_playbooks(digest: Digest, acting: Iterable[Policy | PlannedChange], playbooks: Path | None) -> Digest:
     """`digest` over the playbooks that the bundle names too: a plan doesn't outlive a change of what it would run."""
     if playbooks is None:
         return digest
-    names = {name for policy in policies for name in policy.playbooks()}
+    names = {name for one in acting for name in one.playbooks()}
     whole = sha256(digest.encode())
     for name in sorted(names):
         whole.update(f"\0{name}\0{_contents(playbooks / name)}".encode())
@@ -231,11 +233,22 @@ def _built(
     goals = read_goals(draft, service_map)
     teams = read_teams(draft)
     routes = RouteReader(draft, calendars).read(teams, settings)
+    know_duties(draft, bundle_policies.values(), teams)
+    changes = ChangeReader(
+        draft=draft,
+        checks=reader.checks,
+        service_map=service_map,
+        groups=groups,
+        teams=teams,
+        inventory=map_reader.inventory_read,
+        playbooks=playbooks,
+    ).read()
     found = tuple(sorted(draft.findings))
     if any(one.severity is Severity.ERROR for one in found):
         return Loaded(bundle=None, findings=found)
+    acting: tuple[Policy | PlannedChange, ...] = (*bundle_policies.values(), *changes.values())
     bundle = Bundle(
-        digest=_with_playbooks(_with_files(digest, calendar_reader.files), bundle_policies.values(), playbooks),
+        digest=_with_playbooks(_with_files(digest, calendar_reader.files), acting, playbooks),
         git_commit=git_commit,
         currency=currency,
         service_map=service_map,
@@ -247,6 +260,7 @@ def _built(
         sets=groups,
         pools={name: one.pool for name, one in pools.items() if one.pool is not None},
         routes=routes,
+        changes=changes,
     )
     return Loaded(bundle=bundle, findings=found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ from bsm_remediate.config.draft import Draft
 from bsm_remediate.config.schema import GoalSection, TeamSection
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, Team
 from bsm_remediate.domain.on_call import OnCall
+from bsm_remediate.domain.policy import Policy
 from bsm_remediate.domain.service_map import ServiceMap
 
 
@@ -58,3 +60,13 @@ def read_teams(draft: Draft) -> dict[str, Team]:
             duties=tuple(section.duties),
         )
     return teams
+
+
+def know_duties(draft: Draft, policies: Iterable[Policy], teams: Mapping[str, Team]) -> None:
+    """A finding for each approver of a policy that names duties, but not that one."""
+    for policy in policies:
+        for name in policy.guard.approvers:
+            if name in teams and not teams[name].may_approve_runs:
+                message = f"team '{name}' approves runs of '{policy.id}', but hasn't the duty"
+                place = draft.named["teams"][name].place("duties")
+                draft.add(place.error("no-duty", message, "duties: [approver]"))

@@ -67,12 +67,12 @@ class PolicyReader:
     inventory: Inventory | None
     metric_sources: Mapping[str, str] | None = None
     """What can be asked for figures, and its kind; None: nobody has looked."""
-    _checks: CheckReader = field(init=False)
+    checks: CheckReader = field(init=False)
     _metrics: MetricReader = field(init=False)
     _known: Collection[str] | None = None
 
     def __post_init__(self) -> None:
-        self._checks = CheckReader(draft=self.draft, playbooks=self.playbooks, metric_sources=self.metric_sources)
+        self.checks = CheckReader(draft=self.draft, playbooks=self.playbooks, metric_sources=self.metric_sources)
         self._metrics = MetricReader(draft=self.draft, metric_sources=self.metric_sources)
 
     def read(self) -> dict[PolicyId, Policy]:
@@ -92,7 +92,7 @@ class PolicyReader:
         when = self._when(section, entry)
         mode = _mode(section.mode or self.defaults.mode)
         verify_from = section.verify if section.verify is not None else self.defaults.verify
-        checks = self._checks.read(verify_from or [], self._where(entry, written=section.verify is not None))
+        checks = self.checks.read(verify_from or [], self._where(entry, written=section.verify is not None))
         component = self._component(section, entry)
         found = [self._alternative(one, entry, number) for number, one in enumerate(section.do)]
         alternatives = [one for one in found if one is not None]
@@ -185,7 +185,7 @@ class PolicyReader:
         if section.playbook is None:
             self.draft.add(entry.place(*path).error("missing-key", "'playbook' is missing", "or say `rebalance: POOL`"))
             return None
-        self._checks.know_playbook(section.playbook, entry.place(*path, "playbook"))
+        self.checks.know_playbook(section.playbook, entry.place(*path, "playbook"))
         for place, host in enumerate(section.hosts):
             if host != "self" and self.inventory is not None and host not in self.inventory:
                 hint = self.draft.nearest(host, self.inventory.addresses)
@@ -196,7 +196,7 @@ class PolicyReader:
                 self.draft.add(entry.place(*path, "hosts", place).error("host-is-group", message, "name its hosts"))
         rollback = None
         if section.rollback is not None:
-            self._checks.know_playbook(section.rollback.playbook, entry.place(*path, "rollback", "playbook"))
+            self.checks.know_playbook(section.rollback.playbook, entry.place(*path, "rollback", "playbook"))
             rollback = Alternative(
                 playbook=section.rollback.playbook,
                 vars=read_vars(self.draft, section.rollback.vars, entry, (*path, "rollback", "vars")),
@@ -231,7 +231,7 @@ class PolicyReader:
             self.draft.add(place.error("missing-key", f"pool '{pool}' doesn't say how its weights are set: `apply`"))
             return None
         apply = known.section.apply
-        self._checks.know_playbook(apply.playbook, known.entry.place("apply", "playbook"))
+        self.checks.know_playbook(apply.playbook, known.entry.place("apply", "playbook"))
         variables = read_vars(self.draft, apply.vars, known.entry, ("apply", "vars"))
         if known.pool is None or known.pool.apply is None:
             return None  # what is wrong has been said where the pool is

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import time, timedelta
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from bsm_remediate.config.change_schema import ChangeSection
 from bsm_remediate.config.fields import (
     ClockTime,
     Day,
@@ -26,16 +27,13 @@ from bsm_remediate.config.fields import (
     Weekdays,
 )
 from bsm_remediate.config.formula_schema import with_formulas
+from bsm_remediate.config.schema_parts import CheckSection, ExpectSection, RollbackSection
+from bsm_remediate.config.schema_parts import Section as _Section
 
 LATER: dict[str, str] = {
     "sources": "sources that are read",
 }
 """Keys of the design that come with later versions: a clear refusal instead of silence."""
-_CHECKS = ("tcp", "http", "command", "promql", "playbook", "alert")
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class ObjectiveSection(_Section):
@@ -96,13 +94,6 @@ class ComponentSection(_Section):
     lock: Literal["host", "component"] | None = Field(
         default=None, description="`component`: its host is only a place to run from (default for localhost)."
     )
-
-
-class ExpectSection(_Section):
-    """What a playbook usually takes and brings."""
-
-    duration: SomeTime | None = Field(default=None, description="Until restored.")
-    success: Share | None = Field(default=None, description="Chance, given that those before it failed.")
 
 
 class PoolMemberSection(_Section):
@@ -220,13 +211,6 @@ class TeamSection(_Section):
     duties: list[Literal["owner", "approver"]] = Field(default_factory=list, description="What they may do.")
 
 
-class RollbackSection(_Section):
-    """How to undo a failed alternative."""
-
-    playbook: Text = Field(description="File in the playbooks folder.")
-    vars: dict[Text, Any] = Field(default_factory=dict, description="Its variables.")
-
-
 class AlternativeSection(_Section):
     """One playbook that may restore the component, or the rebalancing of a pool; exactly one of the two."""
 
@@ -243,36 +227,6 @@ class AlternativeSection(_Section):
     )
     affects: list[Id] = Field(default_factory=list, description="What else it disturbs.")
     rollback: RollbackSection | None = Field(default=None, description="Run when it failed.")
-
-
-class CheckSection(_Section):
-    """One condition of `verify`; exactly one of tcp, http, command, promql, playbook, alert."""
-
-    tcp: Text | None = Field(default=None, description="host:port that must accept a connection.")
-    http: Text | None = Field(default=None, description="Address that must answer.")
-    status: int = Field(default=200, ge=100, le=599, description="Status that http must answer.")
-    body: Text | None = Field(default=None, description="Regular expression that the answer must contain.")
-    command: Text | None = Field(default=None, description="Command on the component's host that must exit with 0.")
-    promql: Text | None = Field(
-        default=None, description="Expression that must return a sample which isn't 0; facts stand in quotes in it."
-    )
-    source: Text | None = Field(default=None, description="Which Prometheus promql asks, where there are several.")
-    playbook: Text | None = Field(default=None, description="Playbook that must succeed on the component's host.")
-    alert: Literal["off"] | None = Field(default=None, description="`off`: the policy's alerts must have ended.")
-    within: SomeTime | None = Field(default=None, description="Must hold by then (default 60s).")
-    hold: Duration | None = Field(default=None, description="And then for so long (default 0s).")
-    every: SomeTime | None = Field(default=None, description="Asked again so often (default 1s).")
-
-    @model_validator(mode="after")
-    def _exactly_one_kind(self) -> CheckSection:
-        kinds = [kind for kind in _CHECKS if getattr(self, kind) is not None]
-        if len(kinds) != 1:
-            raise ValueError(f"a check needs exactly one of {', '.join(_CHECKS)}; here: {', '.join(kinds) or 'none'}")
-        if self.http is None and self.model_fields_set & {"status", "body"}:
-            raise ValueError("status and body are of http checks only")
-        if self.promql is None and self.source is not None:
-            raise ValueError("source is of promql checks only")
-        return self
 
 
 class GuardSection(_Section):
@@ -453,11 +407,12 @@ class BundleSchema(_Section):
     teams: dict[Id, TeamSection] = Field(default_factory=dict, description="People and their duties.")
     people: dict[Id, PersonSection] = Field(default_factory=dict, description="How members of teams are reached.")
     policies: dict[Id, PolicySection] = Field(default_factory=dict, description="What may be done.")
+    changes: dict[Id, ChangeSection] = Field(default_factory=dict, description="Planned work.")
     defaults: DefaultsSection = Field(default_factory=DefaultsSection, description="For all policies.")
     settings: SettingsSection = Field(default_factory=SettingsSection, description="For the engine.")
 
 
-NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "teams", "people", "policies")
+NAMED_SECTIONS = ("services", "components", "pools", "goals", "calendars", "teams", "people", "policies", "changes")
 """Sections whose keys are ids; several files may add to them."""
 
 

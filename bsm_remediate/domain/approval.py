@@ -15,7 +15,8 @@ from bsm_remediate.domain.run import Run, RunState
 def may_not_approve(run: Run, who: str, bundle: Bundle) -> str:
     """Why `who` may not approve `run`; empty when they may. Without `approvers` whoever has the role may."""
     teams = approvers_of(run, bundle)
-    members = {member for team in teams if team in bundle.teams for member in bundle.teams[team].members}
+    with_duty = [bundle.teams[team] for team in teams if team in bundle.teams and bundle.teams[team].may_approve_runs]
+    members = {member for team in with_duty for member in team.members}
     if not teams or who in members:
         return ""
     return f"{who} may not approve runs of {run.policy}: only members of {', '.join(teams)} may"

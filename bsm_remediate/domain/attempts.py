@@ -12,6 +12,8 @@ from datetime import timedelta
 
 from bsm_remediate.domain.policy import Alternative
 
+BY_A_PERSON = timedelta(minutes=30)
+"""How long a person takes to mend something, unless `settings: person` says."""
 _SHORTEST_S = 1.0
 
 

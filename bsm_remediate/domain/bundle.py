@@ -10,12 +10,15 @@ from functools import cached_property
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.ids import Digest, NodeId, PolicyId
 from bsm_remediate.domain.on_call import OnCall
+from bsm_remediate.domain.planned_change import PlannedChange
 from bsm_remediate.domain.policy import Policy, Rate
 from bsm_remediate.domain.pool import Pool
 from bsm_remediate.domain.route import Route
 from bsm_remediate.domain.service_map import ServiceMap
 
 DEFAULT_GOAL = "default"
+APPROVER = "approver"
+"""The duty to approve."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,12 @@ class Team:
     members: tuple[str, ...]
     on_call: OnCall | None = None
     duties: tuple[str, ...] = ()
+    """A team that names any has these and no others."""
+
+    @property
+    def may_approve_runs(self) -> bool:
+        """One that names no duties may, too; changes are approved by teams only that name this one."""
+        return not self.duties or APPROVER in self.duties
 
     def on_call_person(self, now: datetime) -> str | None:
         """Who is on call at `now` (aware); the first of the rotation before its start; None without a rotation."""
@@ -141,6 +150,8 @@ class Bundle:
     """Those whose members' capacities are known."""
     routes: tuple[Route, ...] = ()
     """Where people are told."""
+    changes: Mapping[str, PlannedChange] = field(default_factory=dict)
+    """Planned work, by name."""
 
     @cached_property
     def sets_of(self) -> Mapping[NodeId, tuple[str, ...]]:
@@ -157,5 +168,6 @@ class Bundle:
         return tuple(name for name, one in calendars if one is None or one.is_in_force(now))
 
     def playbooks(self) -> frozenset[str]:
-        """Names of all playbooks that policies may run: those of rollbacks and checks too."""
-        return frozenset(name for policy in self.policies.values() for name in policy.playbooks())
+        """Names of all playbooks that policies and changes may run: those of rollbacks and checks too."""
+        acting: tuple[Policy | PlannedChange, ...] = (*self.policies.values(), *self.changes.values())
+        return frozenset(name for one in acting for name in one.playbooks())

@@ -9,6 +9,8 @@ NodeId = NewType("NodeId", str)
 """Id of a component, a service or a component set; the three share one namespace (DESIGN 4)."""
 PolicyId = NewType("PolicyId", str)
 RunId = NewType("RunId", str)
+ChangeId = NewType("ChangeId", str)
+"""Of one planned change that was proposed; its name in the bundle is text."""
 Fingerprint = NewType("Fingerprint", str)
 Digest = NewType("Digest", str)
 """sha256 of what it stands for, as `sha256:<64 hex digits>`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bsm_remediate.domain.attempts import BY_A_PERSON
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.event import Json
@@ -27,7 +28,6 @@ from bsm_remediate.domain.statistics import (
 )
 from bsm_remediate.domain.statistics_goals import goal_rows
 from bsm_remediate.domain.statistics_runs import (
-    BY_A_PERSON,
     Avoided,
     PlaybookRecord,
     all_avoided,

@@ -16,8 +16,6 @@ from bsm_remediate.domain.ledger import ComponentEntry, ServiceEntry
 from bsm_remediate.domain.run import Run, RunEnd
 from bsm_remediate.domain.statistics import History, Outage, Span, lost, outages
 
-BY_A_PERSON = timedelta(minutes=30)
-"""How long a person would have taken, unless `settings: person` says."""
 _FAR_OFF = 1.5
 """An expectation that many times too long or too short is wrong."""
 

@@ -61,12 +61,15 @@ class WorkOrder:
     """Whom the component belongs to."""
     weights: Weights | None = None
     """Of a rebalancing, as they were worked out when it was reserved."""
+    is_change: bool = False
+    """Of a planned change (`change_work`)."""
 
     def checks_beforehand(self) -> tuple[Check, ...]:
         """What to look at right before acting: the checks that don't come from the alert, which still fires then. None
-        before a rebalancing: that all still work is no reason to leave one of them pressed.
+        before a rebalancing, that all still work is no reason to leave one of them pressed; nor before a planned
+        change, which begins while all is well.
         """
-        if self.weights is not None:
+        if self.weights is not None or self.is_change:
             return ()
         return tuple(check for check in self.checks if check.is_independent)
 
@@ -106,11 +109,11 @@ def work_order(
     alternative = policy.do[run.alternative]
     hosts = (component.host if host == "self" else host for host in alternative.hosts)
     return WorkOrder(
-        play=_play(alternative, component),
-        rollback=_play(alternative.rollback, component) if alternative.rollback is not None else None,
+        play=play_of(alternative, component),
+        rollback=play_of(alternative.rollback, component) if alternative.rollback is not None else None,
         component=replace(component, requires=None, match=()),
         hosts=tuple(dict.fromkeys(hosts)),
-        checks=tuple(_written(check, component) for check in checks_after_run(policy)),
+        checks=tuple(written_check(check, component) for check in checks_after_run(policy)),
         alerts=tuple(replace(one, labels=dict(one.labels), annotations=dict(one.annotations)) for one in alerts),
         services=tuple(one.service for one in hit),
         loss_per_minute=sum(one.loss_per_minute for one in hit),
@@ -121,7 +124,8 @@ def work_order(
     )
 
 
-def _play(alternative: Alternative, component: Component) -> Play:
+def play_of(alternative: Alternative, component: Component) -> Play:
+    """`alternative` as it is run for `component`."""
     return Play(
         playbook=alternative.playbook,
         vars=rendered(alternative.vars, component),
@@ -129,7 +133,8 @@ def _play(alternative: Alternative, component: Component) -> Play:
     )
 
 
-def _written(check: Check, component: Component) -> Check:
+def written_check(check: Check, component: Component) -> Check:
+    """`check` with its templates filled in."""
     target = Written(check.target(component)) if check.target is not None else None
     body = replace(check.body, pattern=None) if check.body is not None else None
     return replace(check, target=target, body=body)

@@ -16,8 +16,9 @@ KEPT_WITHIN_S = 5.0
 """Longer than it takes until an engine that stands still is taken for dead."""
 KEPT_BY_ALL = frozenset({"pause", "hold"})
 """Verbs that stop what might be about to begin on any engine."""
-NEED_A_REASON = frozenset({"pause", "hold", "maintain", "resolve"})
-"""Controls that keep the engine from acting: whoever finds them has to know what for."""
+NEED_A_REASON = frozenset({"pause", "hold", "maintain", "resolve", "change_review"})
+"""Controls that keep the engine from acting: whoever finds them has to know what for; and reviews, which are nothing
+else."""
 _FURTHEST = timedelta(days=3660)
 _LOOK_EVERY_S = 0.02
 

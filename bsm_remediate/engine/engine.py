@@ -30,6 +30,10 @@ from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
 from bsm_remediate.engine.approvals import escalate_unanswered
 from bsm_remediate.engine.bundle_in_force import BundleInForce
+from bsm_remediate.engine.change_office import ChangeOffice
+from bsm_remediate.engine.change_planning import ChangePlanning
+from bsm_remediate.engine.change_trials import ChangeTrials
+from bsm_remediate.engine.changes import Changes
 from bsm_remediate.engine.chronicle import Chronicle
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.dry_run import DryRuns
@@ -73,6 +77,8 @@ class EngineOptions:
     """Restricts what is started to these pairs (`apply`); None: everything that is decided."""
     tells: bool = True
     """Whether people are told; not where one sits before it (`run`, `apply`)."""
+    begins_changes: bool = True
+    """Whether planned changes begin here; not where a person carries out one plan."""
 
 
 class Engine:
@@ -149,6 +155,7 @@ class Engine:
         self._unresolved = Unresolved(
             store, remediation, clock, firing=self._picture.firing, spawn=spawn, arrived=self.wake
         )
+        self._changes, self._office = self._planned_changes(executor)
         self._is_leading = False
         self._chronicle = Chronicle(store)
         self._telling = telling
@@ -160,6 +167,33 @@ class Engine:
         self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
         """The latest; replaced as a whole, so readers of other threads see one moment."""
+
+    def _planned_changes(self, executor: Executor) -> tuple[Changes, ChangeOffice]:
+        rollup = lambda: self._in_force.evaluator.rollup  # noqa: E731 - a reload brings another
+        planning = ChangePlanning(self._store, bundle=lambda: self.bundle, rollup=rollup, goal=self._goal)
+        trials = ChangeTrials(
+            executor,
+            self._store,
+            self._clock,
+            bundle=lambda: self.bundle,
+            spawn=self._spawn,
+            stop=lambda: self._leaving.is_set() or not self._lease.is_valid(),
+            ended=self.wake,
+        )
+        changes = Changes(
+            store=self._store,
+            clock=self._clock,
+            workflows=self._workflows,
+            planning=planning,
+            bundle=lambda: self.bundle,
+            rollup=rollup,
+        )
+        return changes, ChangeOffice(planning, trial=trials.ask)
+
+    def _goal(self) -> str:
+        """The goal that people have set, else this engine's own."""
+        goal = self._store.standing().goal or self._options.goal
+        return goal if goal in self.bundle.goals else DEFAULT_GOAL
 
     @property
     def bundle(self) -> Bundle:
@@ -338,6 +372,7 @@ class Engine:
         escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
+        self._changes.move_on()
         if self._monitoring.is_complete and self._metering.is_complete:
             self._act(evaluation)
 
@@ -369,6 +404,10 @@ class Engine:
             bundle=self.bundle.digest,
             looks_different=lambda keys: self._monitoring.look_again(keys, self._store, self._picture),
         )
+        if not again and self._options.begins_changes:  # what restores comes first
+            again = self._changes.start(
+                evaluation, executors=evaluation.situation.executors or self.bundle.settings.executors
+            )
         self._is_starting = again
         if again:
             self.wake()
@@ -443,6 +482,7 @@ class Engine:
             reload=self._in_force.reload,
             dry_run=self._dry_runs.ask,
             now=self._clock.now(),
+            further=self._office.verbs,
         )
         if served:
             self._picture.refresh(self._clock.now())

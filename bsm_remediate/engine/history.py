@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from bsm_remediate.domain.change_work import maintenance_of
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.ports import Store
@@ -26,7 +27,7 @@ def with_history(situation: Situation, store: Store, lessons: Lessons | None = N
         situation,
         runs=runs,
         holds=standing.holds,
-        maintenance=standing.maintenance,
+        maintenance=(*standing.maintenance, *maintenance_of(runs)),
         pauses=standing.pauses,
         closed=standing.closed,
         released=standing.released,

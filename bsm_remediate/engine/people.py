@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.approval import may_not_approve
@@ -36,15 +37,19 @@ def serve_people(
     reload: Callable[[], str],
     dry_run: Callable[[Run, str], str],
     now: datetime,
+    further: Mapping[str, Verb] = MappingProxyType({}),
 ) -> bool:
-    """Carry out all waiting controls; says whether there were any. Each is answered in the store, with its event."""
+    """Carry out all waiting controls; says whether there were any. Each is answered in the store, with its event.
+
+    `further` are verbs beside those of this file.
+    """
     waiting = store.waiting()
     desk = Desk(store=store, bundle=bundle, picture=picture, reload=reload, dry_run=dry_run, now=now)
     for wish in waiting:
         if wish.id is None:
             continue
         standing = store.standing()
-        verb = VERBS.get(wish.verb)
+        verb = VERBS.get(wish.verb) or further.get(wish.verb)
         answer = verb(desk, wish, standing) if verb else refused(standing, f"'{wish.verb}' is no control")
         event = Event(
             kind=f"control.{wish.verb}",

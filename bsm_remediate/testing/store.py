@@ -10,13 +10,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.ids import ChangeId, RunId
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
-from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
+from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
 
 
@@ -26,7 +27,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._guard = threading.RLock()
         self._alerts: dict[AlertKey, tuple[int, Alert]] = {}
-        self._changes: list[Alert] = []
+        self._received: list[Alert] = []
         self._seen: dict[AlertKey, datetime] = {}
         self._starts: dict[AlertKey, dict[datetime, datetime]] = {}
         self._deliveries: set[tuple[str, str]] = set()
@@ -42,6 +43,7 @@ class MemoryStore:
         self._controls: list[Control] = []
         self._standing = Standing()
         self._messages: dict[str, Message] = {}
+        self._changes: dict[ChangeId, Change] = {}
         self.is_away = False
 
     def close(self) -> None:
@@ -81,7 +83,7 @@ class MemoryStore:
         if alert.is_firing:
             self._starts.setdefault(alert.key, {})[alert.starts_at] = alert.received_at
         self._alerts[alert.key] = (self._position, alert)
-        self._changes.append(alert)
+        self._received.append(alert)
         self._seen[alert.key] = max(self._seen.get(alert.key, alert.received_at), alert.received_at)
         return "new"
 
@@ -94,7 +96,7 @@ class MemoryStore:
         self, since: datetime, until: datetime, *, after: int = 0, limit: int = 5_000
     ) -> tuple[Sequence[Alert], int]:
         with self._open():
-            placed = enumerate(self._changes[after:], start=after + 1)
+            placed = enumerate(self._received[after:], start=after + 1)
             found = [(place, alert) for place, alert in placed if since <= alert.received_at <= until][:limit]
         return [alert for _, alert in found], found[-1][0] if len(found) == limit else 0
 
@@ -194,6 +196,25 @@ class MemoryStore:
     def run(self, run: RunId) -> Run | None:
         with self._open():
             return self._runs.get(run)
+
+    # --- planned changes -------------------------------------------------------------------------------------------
+
+    def put_change(self, change: Change, events: Sequence[Event]) -> None:
+        with self._open():
+            known = self._changes[change.id].version if change.id in self._changes else 0
+            if change.version != known + 1:
+                raise ChangeNotRecorded(f"change {change.id} was written by somebody else: it is version {known} now")
+            self._changes[change.id] = change
+            self._append(events)
+
+    def change(self, change: ChangeId) -> Change | None:
+        with self._open():
+            return self._changes.get(change)
+
+    def planned(self, *, since: datetime) -> Sequence[Change]:
+        with self._open():
+            found = [one for one in self._changes.values() if not one.is_over or one.proposed.at >= since]
+        return sorted(found, key=lambda one: (one.proposed.at, one.id))
 
     # --- the journal -----------------------------------------------------------------------------------------------
 

@@ -17,11 +17,13 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from bsm_remediate import __version__
 from bsm_remediate.domain.access import READ
 from bsm_remediate.domain.brakes import brakes_document, maintenance_rows
+from bsm_remediate.domain.change_work import maintenance_of
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.plan_document import plan_document
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.errors import StoreUnavailable
+from bsm_remediate.web.changes import add_changes
 from bsm_remediate.web.controls import add_controls
 from bsm_remediate.web.description import describe
 from bsm_remediate.web.gate import EVERYBODY, open_to, still_may
@@ -51,6 +53,7 @@ def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str])
     _add_reading(api, live)
     add_incidents(api, live)
     add_controls(api, live)
+    add_changes(api, live)
     describe(api, sources)
     return api
 
@@ -142,7 +145,9 @@ def _add_reading(api: FastAPI, live: Live) -> None:
 
     @api.get("/api/v1/maintenance", openapi_extra=readers)
     def maintenance() -> dict[str, Any]:
-        windows = maintenance_rows(live.store.standing().maintenance, live.bundle, datetime.now(UTC))
+        now = datetime.now(UTC)
+        of_changes = maintenance_of(live.store.runs(since=now))
+        windows = maintenance_rows((*live.store.standing().maintenance, *of_changes), live.bundle, now)
         return {"items": windows, "next": None}
 
     @api.get("/api/v1/runs", openapi_extra=readers)

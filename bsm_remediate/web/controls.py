@@ -74,20 +74,20 @@ def _add_plain(api: FastAPI, live: Live) -> None:
 
         @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
         def control(wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
-            return _carried_out(live, identity, _request(verb, wish, wish.target))
+            return carried_out(live, identity, _request(verb, wish, wish.target))
 
     def add_for_one(kind: str, verb: str, roles: frozenset[Role]) -> None:
         path = f"/api/v1/{kind}/{{target}}/{verb}"
 
         @api.post(path, name=f"{verb} {path}", openapi_extra=open_to(roles))
         def control(target: Target, wish: Annotated[Wish, Body()], identity: Asking) -> dict[str, Any]:
-            return _carried_out(live, identity, _request(verb, wish, target))
+            return carried_out(live, identity, _request(verb, wish, target))
 
     @api.post("/api/v1/runs/{target}/approve", openapi_extra=open_to(APPROVE))
     def approve(target: Target, wish: Annotated[Approval, Body()], identity: Asking) -> dict[str, Any]:
         _require_approvable(live, target, wish.digest, identity)
         details = {"digest": wish.digest} if wish.digest is not None else {}
-        return _carried_out(live, identity, Request(verb="approve", target=target, reason=wish.reason, details=details))
+        return carried_out(live, identity, Request(verb="approve", target=target, reason=wish.reason, details=details))
 
     add_for_one("runs", "reject", APPROVE)
     add_for_one("runs", "check", OPERATE)
@@ -105,12 +105,12 @@ def _add_pauses(api: FastAPI, live: Live) -> None:
         """No new runs. Answers once every live engine has said that it keeps to it; `behind` are those that haven't."""
         details = {"scope": wish.scope, **({"cancel_running": "yes"} if wish.cancel_running else {})}
         asked = Request(verb="pause", reason=wish.reason, length=wish.duration, details=details)
-        return _carried_out(live, identity, asked)
+        return carried_out(live, identity, asked)
 
     @api.post("/api/v1/resume", openapi_extra=open_to(OPERATE))
     def resume(wish: Annotated[ResumeWish, Body()], identity: Asking) -> dict[str, Any]:
         details = {"scope": wish.scope} if wish.scope is not None else {}
-        return _carried_out(live, identity, Request(verb="resume", reason=wish.reason, details=details))
+        return carried_out(live, identity, Request(verb="resume", reason=wish.reason, details=details))
 
 
 def _add_maintenance(api: FastAPI, live: Live) -> None:
@@ -125,18 +125,19 @@ def _add_maintenance(api: FastAPI, live: Live) -> None:
             begins=wish.begins,
             details={"calendar": wish.calendar} if wish.calendar else {},
         )
-        return _carried_out(live, identity, asked)
+        return carried_out(live, identity, asked)
 
     @api.post("/api/v1/maintenance/{target}/end", openapi_extra=open_to(OPERATE))
     def end(target: Target, wish: Annotated[Reasoned, Body()], identity: Asking) -> dict[str, Any]:
-        return _carried_out(live, identity, Request(verb="end_maintenance", target=target, reason=wish.reason))
+        return carried_out(live, identity, Request(verb="end_maintenance", target=target, reason=wish.reason))
 
 
 def _request(verb: str, wish: Wish, target: str) -> Request:
     return Request(verb=verb, target=target, reason=wish.reason, length=wish.duration)
 
 
-def _carried_out(live: Live, identity: Identity, asked: Request) -> dict[str, Any]:
+def carried_out(live: Live, identity: Identity, asked: Request) -> dict[str, Any]:
+    """What the engine answered to `asked`. Raises `Refusal` and `HTTPException`."""
     if asked.verb in NEED_A_REASON and not asked.reason.strip():
         raise Refusal(422, "say why: it is kept in the journal", field="/reason")
     try:

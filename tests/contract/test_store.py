@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Team
+from bsm_remediate.domain.change import Change, ChangeOutcome, ChangeState, Result, Slot, Trial, Word
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import Digest, Fingerprint, NodeId, PolicyId, RunId
+from bsm_remediate.domain.ids import ChangeId, Digest, Fingerprint, NodeId, PolicyId, RunId
 from bsm_remediate.domain.matcher import Matcher, MatchOperator
 from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.policy import Check, CheckKind
@@ -26,7 +27,7 @@ from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.domain.work_order import Play, WorkOrder, Written
-from bsm_remediate.errors import RunNotRecorded
+from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded
 from bsm_remediate.ports import Accepted, Control, Standing, Store
 from bsm_remediate.testing.store import MemoryStore
 
@@ -372,3 +373,76 @@ def test_the_order_of_deliveries_with_different_starts_does_not_matter(store: St
     other.record([older])
     other.record([newest])
     assert list(store.active()) == list(other.active()) == [newest]
+
+
+# --- planned changes -------------------------------------------------------------------------------------------------
+
+
+def change(name: str = "c1", *, minute: int = 0) -> Change:
+    written = Digest("sha256:written")
+    return Change(
+        id=ChangeId(name),
+        name="upgrade",
+        title="ä new version",
+        state=ChangeState.PROPOSED,
+        version=1,
+        proposed=Word(who="ana", at=NINE + timedelta(minutes=minute), reason="it's due {{ 1 }}"),
+        earliest=NINE,
+        latest=NINE + timedelta(days=14),
+        written=written,
+        slot=Slot(
+            begin=NINE + timedelta(hours=1),
+            closes_at=NINE + timedelta(hours=3),
+            needs_s=1800.0,
+            duration_s=900.0,
+            planned=12.5,
+            risk=0.5,
+            weighted=13.0,
+            services=("checkout", "search"),
+            down=("checkout",),
+            budgets=("checkout promises 99.9%",),
+        ),
+        trial=Trial(is_sound=True, words="would change 1 task", at=NINE, digest=written),
+    )
+
+
+def applied(one: Change) -> Change:
+    result = Result(
+        outcome=ChangeOutcome.ROLLED_BACK, words="undone", started_at=NINE, ended_at=NINE, took_s=1.5, cost=3.0
+    )
+    begun = replace(one, state=ChangeState.SCHEDULED, approved=Word(who="li", at=NINE), run=RunId("c1-1"), tries=1)
+    return replace(begun.to(ChangeState.AWAITING_REVIEW, result=result), version=one.version + 1)
+
+
+def test_a_planned_change_is_there_as_it_was_written(store: Store) -> None:
+    store.put_change(change(), [event("change.proposed", "c1")])
+    assert store.change(ChangeId("c1")) == change()
+    store.put_change(applied(change()), [event("change.ended", "c1")])
+    assert store.change(ChangeId("c1")) == applied(change())
+    assert store.change(ChangeId("c2")) is None
+    store.seal(KEY, limit=10)
+    assert [one.kind for one in store.events(subject="c1")] == ["change.proposed", "change.ended"]
+
+
+def test_of_two_who_move_a_change_on_only_the_first_does(store: Store) -> None:
+    store.put_change(change(), [])
+    store.put_change(replace(change(), state=ChangeState.REJECTED, version=2), [])
+    with pytest.raises(ChangeNotRecorded, match="version 2"):
+        store.put_change(replace(change(), state=ChangeState.SCHEDULED, version=2), [event("change.approved", "c1")])
+    with pytest.raises(ChangeNotRecorded):
+        store.put_change(change(), [])
+    known = store.change(ChangeId("c1"))
+    assert known is not None
+    assert known.state is ChangeState.REJECTED
+    store.seal(KEY, limit=10)
+    assert list(store.events(subject="c1")) == []
+
+
+def test_changes_that_are_over_are_listed_as_long_as_they_are_asked_for(store: Store) -> None:
+    over = replace(change("c2", minute=1), state=ChangeState.WITHDRAWN)
+    missed = replace(change("c3", minute=2), state=ChangeState.MISSED, slot=None)
+    for one in (change("c1", minute=3), over, missed):
+        store.put_change(one, [])
+    assert [one.id for one in store.planned(since=NINE)] == ["c2", "c3", "c1"]
+    assert [one.id for one in store.planned(since=NINE + timedelta(minutes=2))] == ["c3", "c1"]
+    assert [one.id for one in store.planned(since=NINE + timedelta(hours=1))] == ["c1"]

@@ -35,6 +35,14 @@ MAY = {
     "GET /api/v1/incidents/{incident_id}/review": READERS,
     "GET /api/v1/guards": READERS,
     "GET /api/v1/maintenance": READERS,
+    "GET /api/v1/changes": READERS,
+    "GET /api/v1/changes/{change_id}": READERS,
+    "POST /api/v1/changes": OPERATORS,
+    "POST /api/v1/changes/{target}/dry-run": OPERATORS,
+    "POST /api/v1/changes/{target}/withdraw": OPERATORS,
+    "POST /api/v1/changes/{target}/review": OPERATORS,
+    "POST /api/v1/changes/{target}/approve": APPROVERS,
+    "POST /api/v1/changes/{target}/reject": APPROVERS,
     "POST /api/v1/runs/{target}/cancel": OPERATORS,
     "POST /api/v1/runs/{target}/check": OPERATORS,
     "POST /api/v1/alerts/{target}/resolve": OPERATORS,
@@ -66,6 +74,7 @@ def address(path: str, source: str = "generic") -> str:
     return (
         path.replace("{run_id}", "r1")
         .replace("{incident_id}", "latest")
+        .replace("{change_id}", "c1")
         .replace("{target}", "r1")
         .replace("{source}", source)
     )

@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 import orjson
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql import alerts, journal, runs
+from bsm_remediate.adapters.sql import alerts, changes, journal, runs
 from bsm_remediate.adapters.sql import messages as outbox
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.deliveries import is_known, remember
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.ids import ChangeId, RunId
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
@@ -124,6 +125,22 @@ class SqlStore:
     def run(self, run: RunId) -> Run | None:
         with self._database.read() as connection:
             return runs.find(connection, run)
+
+    # --- planned changes -------------------------------------------------------------------------------------------
+
+    def put_change(self, change: Change, events: Sequence[Event]) -> None:
+        with self._database.write() as connection:
+            self._require_leading(connection)
+            changes.put(connection, change)
+            journal.append(connection, events)
+
+    def change(self, change: ChangeId) -> Change | None:
+        with self._database.read() as connection:
+            return changes.find(connection, change)
+
+    def planned(self, *, since: datetime) -> Sequence[Change]:
+        with self._database.read() as connection:
+            return changes.since(connection, since)
 
     # --- the journal -----------------------------------------------------------------------------------------------
 

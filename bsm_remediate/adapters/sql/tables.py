@@ -202,3 +202,16 @@ message = Table(
 )
 Index("bsm_message_route", message.c.route, message.c.kind, message.c.at)
 Index("bsm_message_state", message.c.state)
+
+changes = Table(
+    "bsm_changes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("proposed_at", Double, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    Column("value", Text, nullable=False),
+    comment="one row per planned change; `value` is the whole of it as JSON",
+)
+Index("bsm_changes_open", changes.c.is_over, changes.c.proposed_at)

@@ -1,4 +1,4 @@
-"""Runs, what they are to do, and standing orders as JSON, and back."""
+"""Runs, what they are to do, planned changes, and standing orders as JSON, and back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import orjson
 
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.policy import Template
 from bsm_remediate.domain.run import Run
@@ -49,6 +50,15 @@ def message_text(message: Message) -> str:
 def message_of(text: str) -> Message:
     message: Message = _made(Message, orjson.loads(text))
     return message
+
+
+def change_text(change: Change) -> str:
+    return storable(orjson.dumps(_plain(change)).decode())
+
+
+def change_of(text: str) -> Change:
+    change: Change = _made(Change, orjson.loads(text))
+    return change
 
 
 def standing_text(standing: Standing) -> str:
