@@ -346,6 +346,7 @@ class Installation:
         from bsm_remediate.engine.metering import Metering
         from bsm_remediate.engine.pool_meter import PoolMeter
         from bsm_remediate.engine.sealer import Sealer
+        from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
         from bsm_remediate.engine.under_way import spawn_thread
 
         clock = SystemClock()
@@ -371,7 +372,14 @@ class Installation:
                 seed=os.getpid(),
                 foresights=lambda _threshold: Outlook(),
             ),
-            sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
+            sealer=Sealer(
+                store,
+                self.journal_keys(make=True),
+                clock,
+                keep_months=self.settings.journal_keep_months,
+                read_through=lambda: store.progress().position,
+            ),
+            statistics=StatisticsKeeper(store, clock, keep_months=self.settings.statistics.keep_months),
             reload=self._reloaded,
             brake=self.brake,
             meter=PoolMeter(

@@ -4,7 +4,7 @@ contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bsm_remediate.domain.access import IssuedToken, TokensByDigest
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
@@ -212,6 +213,34 @@ class SealedJournal(Protocol):
         """
 
 
+class Statistics(Protocol):
+    """What was read out of the journal, to be kept for longer than its entries are."""
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        """All entries of the chapters that reach into that time, and how far the journal has been read: one moment."""
+
+    def progress(self) -> Progress:
+        """How far the journal has been read."""
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        """Key → its latest chapter, where there is one."""
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        """Keep `portion` in one transaction, if the journal has been read up to `after` and no further; whether it
+        was. So nothing is kept twice, whoever else reads at the same time or died in the middle.
+        """
+
+
+class StatisticsUpkeep(Protocol):
+    """The statistics made anew, and made smaller."""
+
+    def rewind(self, position: int) -> None:
+        """Be as if the journal had been read up to `position` only."""
+
+    def forget(self, before: datetime) -> int:
+        """Forget the chapters that were over before that; how many they were."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """A person's wish, as a row in the store that the engine reads at its next tick (DESIGN 6)."""
@@ -353,7 +382,7 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, EventLog, SealedJournal, Controls, Protocol):
+class Store(AlertLog, RunLog, EventLog, SealedJournal, Statistics, StatisticsUpkeep, Controls, Protocol):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

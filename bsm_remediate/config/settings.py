@@ -104,6 +104,13 @@ class JournalSection(_Section):
     """Whole calendar months (UTC) beside the present one; without it everything is kept."""
 
 
+class StatisticsSection(_Section):
+    """How long the statistics are kept."""
+
+    keep_months: int = Field(default=25, ge=1)
+    """Whole calendar months (UTC) beside the present one."""
+
+
 class FileSettings(_Section):
     policies: Path | None = None
     inventory: Path | list[Path] | None = None
@@ -115,6 +122,7 @@ class FileSettings(_Section):
     tokens: list[TokenSection] = Field(default_factory=list)
     ansible: AnsibleSection = AnsibleSection()
     journal: JournalSection = JournalSection()
+    statistics: StatisticsSection = StatisticsSection()
     sources: Annotated[dict[str, SourceSection], BeforeValidator(with_kinds)] = Field(default_factory=dict)
 
 
@@ -156,6 +164,7 @@ class Settings:
     journal_key_is_given: bool
     """Whether somebody named it, or it is the one that is made in the state directory."""
     journal_keep_months: int | None
+    statistics: StatisticsSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +213,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         journal_key_file=journal_key_file or state_dir / JOURNAL_KEY,
         journal_key_is_given=journal_key_file is not None,
         journal_keep_months=file.journal.keep_months,
+        statistics=file.statistics,
     )
 
 

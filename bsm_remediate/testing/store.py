@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
@@ -17,6 +18,7 @@ from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
+from bsm_remediate.testing.statistics import MemoryStatistics
 
 
 class MemoryStore:
@@ -37,6 +39,7 @@ class MemoryStore:
         self._sealed: list[Entry] = []
         self._rows_sealed = 0
         self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
+        self._statistics = MemoryStatistics()
         self._controls: list[Control] = []
         self._standing = Standing()
         self.is_away = False
@@ -231,6 +234,32 @@ class MemoryStore:
             if self._seals.begin.position < begin.position <= self._seals.head.position:
                 self._seals = replace(self._seals, begin=begin, begin_proof=proof)
                 self._sealed = [entry for entry in self._sealed if entry.position > begin.position]
+
+    # --- statistics ------------------------------------------------------------------------------------------------
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        with self._open():
+            return self._statistics.recorded(since=since, until=until)
+
+    def progress(self) -> Progress:
+        with self._open():
+            return self._statistics.progress()
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        with self._open():
+            return self._statistics.latest_chapters(keys)
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        with self._open():
+            return self._statistics.keep(portion, after=after)
+
+    def rewind(self, position: int) -> None:
+        with self._open():
+            self._statistics.rewind(position)
+
+    def forget(self, before: datetime) -> int:
+        with self._open():
+            return self._statistics.forget(before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql import alerts, journal, runs
+from bsm_remediate.adapters.sql import alerts, journal, runs, statistics
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.deliveries import is_known, remember
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
 from bsm_remediate.domain.alert import Alert, AlertKey
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run, RunState
@@ -148,6 +149,32 @@ class SqlStore:
     def drop(self, begin: Mark, proof: str) -> None:
         with self._database.write() as connection:
             journal.drop(connection, begin, proof)
+
+    # --- statistics ------------------------------------------------------------------------------------------------
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        with self._database.read() as connection:
+            return statistics.recorded(connection, since=since, until=until)
+
+    def progress(self) -> Progress:
+        with self._database.read() as connection:
+            return statistics.progress(connection)
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        with self._database.read() as connection:
+            return statistics.latest_chapters(connection, keys)
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        with self._database.write() as connection:
+            return statistics.keep(connection, portion, after=after)
+
+    def rewind(self, position: int) -> None:
+        with self._database.write() as connection:
+            statistics.rewind(connection, position)
+
+    def forget(self, before: datetime) -> int:
+        with self._database.write() as connection:
+            return statistics.forget(connection, before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -188,3 +188,40 @@ delivery = Table(
     comment="signed webhooks that were taken lately, so that a repeat has no effect on any replica",
 )
 Index("bsm_delivery_received", delivery.c.received_at)
+
+statistics = Table(
+    "bsm_statistics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("recorded_since", Double),
+    Column("kept_at", Double),
+    comment="one row: how far the journal has been read into the chapters",
+)
+
+chapter = Table(
+    "bsm_chapter",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("began_at", Double, nullable=False),
+    Column("latest_at", Double, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    comment="outages, failures, episodes in shadow: each from its first entry of the journal to the one that ends it",
+)
+Index("bsm_chapter_key", chapter.c.key, chapter.c.id)
+Index("bsm_chapter_time", chapter.c.is_over, chapter.c.latest_at)
+
+chapter_entry = Table(
+    "bsm_chapter_entry",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("chapter", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("is_end", Boolean, nullable=False),
+    comment="the entries of chapters as the journal had them; they outlast it",
+)
+Index("bsm_chapter_entry_chapter", chapter_entry.c.chapter, chapter_entry.c.position)
