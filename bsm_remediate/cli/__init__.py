@@ -35,11 +35,12 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("alerts", "alerts", "List the alerts; end a stale one."),
         ("services", "services", "List the services, worst first."),
         ("runs", "runs", "List runs, or show one with its events."),
-        ("report", "report", "Tell what policies in shadow would have saved."),
+        ("report", "report", "Tell what was lost, avoided and promised, and what metrics were."),
         ("why", "why", "Explain a component, a service, a run or a held step."),
     ),
     "Set up": (
         ("audit", "audit", "Verify that the journal is what was sealed; tell its head."),
+        ("statistics", "statistics", "Compare the statistics with the journal; make them anew."),
         ("token", "token", "Create, list and revoke the tokens that the API takes."),
         ("doctor", "doctor", "Examine this deployment: hosts, vaults, clocks, sources, settings."),
         ("completion", "completion", "Print the script that lets a shell complete commands and ids."),

@@ -197,7 +197,8 @@ def ledger_events(log: EventLog) -> Iterator[Event]:
 def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: datetime) -> dict[str, Json]:
     """The statistics of a time, from what is kept of it and what the journal has beside; and from the runs."""
     windows = [one.window for one in bundle.service_map.services.values() if one.availability is not None]
-    horizon = min(since, until - max([*BURN_WINDOWS.values(), *windows]))
+    reach = max([*BURN_WINDOWS.values(), *windows]) if windows else timedelta(0)
+    horizon = min(since, until - reach)
     started = [run.started_at for run in store.runs(since=since) if run.started_at is not None]
     # What begins later can still matter: by when a person would have come, had the service not failed again.
     latest = until + (bundle.settings.person or BY_A_PERSON)

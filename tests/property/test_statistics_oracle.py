@@ -4,7 +4,7 @@ is what folding the whole journal gives.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.chapter import Chapter
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import NodeId, RunId
@@ -34,16 +35,19 @@ from bsm_remediate.testing.store import MemoryStore
 
 BEGIN = datetime.fromisoformat("2026-01-05T00:00:00+00:00")
 HOUR = timedelta(hours=1)
-LAST = 24 * 12
+LAST = 30
 """Hours."""
 KEY = SealKey("of the statistics' oracle, with 32 characters")
 A, B, SHOP, PLANT = NodeId("a"), NodeId("b"), NodeId("shop"), NodeId("plant")
 
 
-def _bundle() -> Bundle:
+def _bundle(*windows: timedelta) -> Bundle:
+    shop = builders.service("shop", requires=["a", "b"], loss=10)
+    plant = builders.service("plant", requires=["b"], loss=3)
     made = builders.bundle(
-        replace(builders.service("shop", requires=["a", "b"], loss=10), availability=99.0, window=timedelta(days=2)),
-        replace(builders.service("plant", requires=["b"], loss=3), availability=90.0, window=timedelta(days=5)),
+        *(replace(shop, availability=99.0, window=window) for window in windows),
+        *(() if windows else (shop,)),
+        plant,
         builders.component("a"),
         builders.component("b"),
     )
@@ -51,6 +55,8 @@ def _bundle() -> Bundle:
 
 
 BUNDLE = _bundle()
+"""Without objectives: nothing but the report's own time, and what reaches into it, is asked for."""
+WITH_OBJECTIVE = _bundle(timedelta(hours=20))
 STATES = st.sampled_from([State.OK, State.OK, State.DOWN, State.DEGRADED, State.MAINTENANCE])
 CURVES = st.sampled_from([LossCurve(0.1), LossCurve(1.0), LossCurve(0.5, (0.0, 3600.0, 3600.0), (5.0, 5.0, 17.5))])
 
@@ -58,15 +64,15 @@ CURVES = st.sampled_from([LossCurve(0.1), LossCurve(1.0), LossCurve(0.5, (0.0, 3
 @st.composite
 def entries(draw: st.DrawFn) -> list[Event]:
     """The ledger's events, in the order of their times; several may come at one moment, and others between them."""
-    hours = sorted(draw(st.lists(st.integers(0, LAST), min_size=1, max_size=25)))
+    hours = sorted(draw(st.lists(st.integers(0, LAST), min_size=1, max_size=30)))
     found: list[Event] = []
     for hour in hours:
         at = BEGIN + hour * HOUR
-        kind = draw(st.sampled_from(["service", "component", "kept", "other"]))
+        kind = draw(st.sampled_from(["service", "service", "service", "component", "kept", "other"]))
         if kind == "service":
             entry = ServiceEntry(
                 at=at,
-                service=draw(st.sampled_from([SHOP, PLANT])),
+                service=draw(st.sampled_from([SHOP, SHOP, PLANT])),
                 state=draw(STATES),
                 curve=draw(CURVES),
                 causes=draw(st.sampled_from([(), (A,), (A, B)])),
@@ -109,6 +115,19 @@ def runs(draw: st.DrawFn) -> list[Run]:
     return found
 
 
+class Interrupted(MemoryStore):
+    """Whenever one engine is about to keep what it has read, another one has been faster."""
+
+    is_other = False
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        if not self.is_other:
+            self.is_other = True
+            following(self).follow()
+            self.is_other = False
+        return super().latest_chapters(keys)
+
+
 class Dying(MemoryStore):
     """Fails at its call number `fails_at`, before or after what it was to do."""
 
@@ -137,12 +156,12 @@ def put(store: MemoryStore, found: list[Run]) -> None:
         store.insert(run, [])
 
 
-def from_the_journal(store: Store, since: datetime, until: datetime) -> dict[str, Json]:
+def from_the_journal(store: Store, bundle: Bundle, since: datetime, until: datetime) -> dict[str, Json]:
     """As it would be if nothing were kept: slow, and obvious."""
     history = History().fold(ledger_events(store))
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
-    return statistics_document(history, store.runs(since=min([since, *begins])), BUNDLE, since=since, until=until)
+    return statistics_document(history, store.runs(since=min([since, *begins])), bundle, since=since, until=until)
 
 
 def following(store: Store) -> StatisticsKeeper:
@@ -150,7 +169,7 @@ def following(store: Store) -> StatisticsKeeper:
 
 
 @given(entries(), runs(), st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_a_report_of_any_time_is_what_the_whole_journal_says(
     told: list[Event], carried_out: list[Run], data: st.DataObject
 ) -> None:
@@ -167,11 +186,27 @@ def test_a_report_of_any_time_is_what_the_whole_journal_says(
                 following(store).follow()
             store.fails_at = 0
     store.seal(KEY, limit=100)
-    for _ in range(3):
+    if data.draw(st.booleans()):
+        following(store).follow()
+    for _ in range(6):
         one, other = sorted((data.draw(st.integers(0, LAST)), data.draw(st.integers(0, LAST))))
         since, until = BEGIN + one * HOUR, BEGIN + (other + 1) * HOUR
-        found = read_statistics(store, BUNDLE, since=since, until=until)
-        assert found == from_the_journal(store, since, until)
+        for bundle in (BUNDLE, WITH_OBJECTIVE):
+            found = read_statistics(store, bundle, since=since, until=until)
+            assert found == from_the_journal(store, bundle, since, until)
+
+
+@given(entries(), st.integers(0, 25))
+@settings(max_examples=50, deadline=None)
+def test_of_two_who_read_on_at_once_only_one_keeps_what_it_read(told: list[Event], cut: int) -> None:
+    contended, once = Interrupted(), MemoryStore()
+    for store in (contended, once):
+        for some in (told[:cut], told[cut:]):
+            store.append(some)
+            store.seal(KEY, limit=100)
+            following(store).follow()
+    found, alone = (store.recorded(since=ALWAYS, until=FOREVER) for store in (contended, once))
+    assert found == alone
 
 
 @given(entries(), st.data())
