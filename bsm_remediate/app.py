@@ -344,6 +344,7 @@ class Installation:
         from bsm_remediate.domain.rebalancing_program import prepare
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.metering import Metering
+        from bsm_remediate.engine.metric_keeper import MetricKeeper
         from bsm_remediate.engine.pool_meter import PoolMeter
         from bsm_remediate.engine.sealer import Sealer
         from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
@@ -371,6 +372,7 @@ class Installation:
                 clock=clock,
                 seed=os.getpid(),
                 foresights=lambda _threshold: Outlook(),
+                keeper=MetricKeeper(store, clock, keeps=self.settings.statistics.keeps),
             ),
             sealer=Sealer(
                 store,

@@ -14,8 +14,9 @@ from bsm_remediate.domain.access import IssuedToken, TokensByDigest
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
+from bsm_remediate.domain.ids import Fingerprint, NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.pool import Load, Pool
@@ -241,6 +242,34 @@ class StatisticsUpkeep(Protocol):
         """Forget the chapters that were over before that; how many they were."""
 
 
+class MetricHistory(Protocol):
+    """What the figures of metric policies were."""
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        """Keep `buckets`, in one transaction with the series that are `new`; a bucket that is there already stays."""
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        """All of which something is kept, or those of one policy."""
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        """Those that begin in that time, series by series, the oldest first."""
+
+
+class MetricUpkeep(Protocol):
+    """Coarser buckets, and the end of old ones."""
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        """Up to when buckets of a coarser resolution were made."""
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        """They are made up to then."""
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        """Forget those that began before that, by resolution; and a series of which nothing is left."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """A person's wish, as a row in the store that the engine reads at its next tick (DESIGN 6)."""
@@ -382,7 +411,18 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, EventLog, SealedJournal, Statistics, StatisticsUpkeep, Controls, Protocol):
+class Store(
+    AlertLog,
+    RunLog,
+    EventLog,
+    SealedJournal,
+    Statistics,
+    StatisticsUpkeep,
+    MetricHistory,
+    MetricUpkeep,
+    Controls,
+    Protocol,
+):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

@@ -309,6 +309,7 @@ class Engine:
             self._decide(evaluation)
             self._sealer.seal(within_s=_SEALS_WITHIN_S)
             self._statistics.follow(within_s=_FOLLOWS_WITHIN_S)
+            self._metering.keep(within_s=_FOLLOWS_WITHIN_S)
         return evaluation
 
     def _decide(self, evaluation: Evaluation) -> None:

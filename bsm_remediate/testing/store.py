@@ -12,12 +12,14 @@ from datetime import datetime
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.ids import Fingerprint, PolicyId, RunId
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
+from bsm_remediate.testing.metric_history import MemoryMetricHistory
 from bsm_remediate.testing.statistics import MemoryStatistics
 
 
@@ -40,6 +42,7 @@ class MemoryStore:
         self._rows_sealed = 0
         self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
         self._statistics = MemoryStatistics()
+        self._metrics = MemoryMetricHistory()
         self._controls: list[Control] = []
         self._standing = Standing()
         self.is_away = False
@@ -260,6 +263,34 @@ class MemoryStore:
     def forget(self, before: datetime) -> int:
         with self._open():
             return self._statistics.forget(before)
+
+    # --- what metrics were -----------------------------------------------------------------------------------------
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        with self._open():
+            self._metrics.note_figures(buckets, new)
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        with self._open():
+            return self._metrics.metric_series(policy)
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        with self._open():
+            return self._metrics.buckets(series, resolution, since=since, until=until)
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        with self._open():
+            return self._metrics.rolled()
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        with self._open():
+            self._metrics.roll(resolution, through)
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        with self._open():
+            self._metrics.forget_buckets(series, before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

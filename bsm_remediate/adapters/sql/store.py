@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import orjson
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql import alerts, journal, runs, statistics
+from bsm_remediate.adapters.sql import alerts, journal, metric_history, runs, statistics
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.deliveries import is_known, remember
 from bsm_remediate.adapters.sql.stored_texts import TextReader
@@ -16,7 +16,8 @@ from bsm_remediate.adapters.sql.values import standing_of, standing_text, storab
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import RunId
+from bsm_remediate.domain.ids import Fingerprint, PolicyId, RunId
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
@@ -175,6 +176,34 @@ class SqlStore:
     def forget(self, before: datetime) -> int:
         with self._database.write() as connection:
             return statistics.forget(connection, before)
+
+    # --- what metrics were -----------------------------------------------------------------------------------------
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        with self._database.write() as connection:
+            metric_history.note(connection, buckets, new)
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        with self._database.read() as connection:
+            return metric_history.series(connection, policy)
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        with self._database.read() as connection:
+            return metric_history.buckets(connection, series, resolution, since=since, until=until)
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        with self._database.read() as connection:
+            return metric_history.rolled(connection)
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        with self._database.write() as connection:
+            metric_history.roll(connection, resolution, through)
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        with self._database.write() as connection:
+            metric_history.forget(connection, series, before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -225,3 +237,38 @@ chapter_entry = Table(
     comment="the entries of chapters as the journal had them; they outlast it",
 )
 Index("bsm_chapter_entry_chapter", chapter_entry.c.chapter, chapter_entry.c.position)
+
+metric_series = Table(
+    "bsm_metric_series",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("policy", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    comment="series of metric policies of which buckets are kept; `id` is the begin of the fingerprint",
+)
+Index("bsm_metric_series_policy", metric_series.c.policy)
+
+metric_bucket = Table(
+    "bsm_metric_bucket",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("series", BigInteger, primary_key=True, autoincrement=False),
+    Column("begin", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("beyond_s", Double, nullable=False),
+    Column("sketch", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="what a series was from `begin` on, for `resolution` seconds; one bucket each, never changed",
+)
+
+metric_roll = Table(
+    "bsm_metric_roll",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("through", BigInteger, nullable=False),
+    comment="up to when the buckets of an hour and of a day were made of finer ones",
+)

@@ -37,3 +37,29 @@ def upgrade() -> None:
         sa.Column("is_end", sa.Boolean, nullable=False),
     )
     op.create_index("bsm_chapter_entry_chapter", "bsm_chapter_entry", ["chapter", "position"])
+    op.create_table(
+        "bsm_metric_series",
+        sa.Column("id", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("policy", sa.Text, nullable=False),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("labels", sa.Text, nullable=False),
+    )
+    op.create_index("bsm_metric_series_policy", "bsm_metric_series", ["policy"])
+    op.create_table(
+        "bsm_metric_bucket",
+        sa.Column("resolution", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("series", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("begin", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("total", sa.Double, nullable=False),
+        sa.Column("low", sa.Double, nullable=False),
+        sa.Column("high", sa.Double, nullable=False),
+        sa.Column("beyond_s", sa.Double, nullable=False),
+        sa.Column("sketch", sa.LargeBinary, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "bsm_metric_roll",
+        sa.Column("resolution", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("through", sa.BigInteger, nullable=False),
+    )
