@@ -31,6 +31,7 @@ MAY = {
     "GET /api/v1/runs/{run_id}/events": READERS,
     "GET /api/v1/events": READERS,
     "GET /api/v1/report": READERS,
+    "GET /api/v1/metrics/{policy}": READERS,
     "GET /api/v1/guards": READERS,
     "GET /api/v1/maintenance": READERS,
     "POST /api/v1/runs/{target}/cancel": OPERATORS,
@@ -61,7 +62,9 @@ def site() -> Iterator[Site]:
 
 
 def address(path: str, source: str = "generic") -> str:
-    return path.replace("{run_id}", "r1").replace("{target}", "r1").replace("{source}", source)
+    return (
+        path.replace("{run_id}", "r1").replace("{target}", "r1").replace("{policy}", "p1").replace("{source}", source)
+    )
 
 
 async def asked(site: Site, method: str, path: str, role: str) -> int:

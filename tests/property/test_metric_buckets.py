@@ -75,6 +75,7 @@ def test_hours_and_days_are_what_their_figures_were_whoever_dies(told: Told, dat
     """An engine that dies once its minutes are written; of the others it may lose the open one."""
     store, clock = Dying(), VirtualClock(BEGIN)
     keeper = MetricKeeper(store, clock)
+    keeper.keep()
     known: defaultdict[tuple[Resolution, Fingerprint, datetime], list[float]] = defaultdict(list)
     for minute, series, figure in told:
         at = BEGIN + timedelta(minutes=minute)
