@@ -347,8 +347,10 @@ class Installation:
         from bsm_remediate.engine.delivery import Delivery
         from bsm_remediate.engine.engine import Engine
         from bsm_remediate.engine.metering import Metering
+        from bsm_remediate.engine.metric_keeper import MetricKeeper
         from bsm_remediate.engine.pool_meter import PoolMeter
         from bsm_remediate.engine.sealer import Sealer
+        from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
         from bsm_remediate.engine.telling import Telling
         from bsm_remediate.engine.under_way import spawn_thread
         from bsm_remediate.engine.week import Week
@@ -376,8 +378,16 @@ class Installation:
                 clock=clock,
                 seed=os.getpid(),
                 foresights=lambda _threshold: Outlook(),
+                keeper=MetricKeeper(store, clock, keeps=self.settings.statistics.keeps),
             ),
-            sealer=Sealer(store, self.journal_keys(make=True), clock, keep_months=self.settings.journal_keep_months),
+            sealer=Sealer(
+                store,
+                self.journal_keys(make=True),
+                clock,
+                keep_months=self.settings.journal_keep_months,
+                read_through=lambda: store.progress().position,
+            ),
+            statistics=StatisticsKeeper(store, clock, keep_months=self.settings.statistics.keep_months),
             reload=self._reloaded,
             brake=self.brake,
             meter=PoolMeter(

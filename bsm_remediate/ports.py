@@ -4,7 +4,7 @@ contract tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,10 +13,12 @@ from typing import Protocol
 from bsm_remediate.domain.access import IssuedToken, TokensByDigest
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.change import Change
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import ChangeId, NodeId, PolicyId, RunId
+from bsm_remediate.domain.ids import ChangeId, Fingerprint, NodeId, PolicyId, RunId
 from bsm_remediate.domain.listing import Listing
 from bsm_remediate.domain.message import Message
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.playbook import PlaybookCall, PlaybookEvent, PlaybookResult
 from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.pool import Load, Pool
@@ -248,6 +250,62 @@ class SealedJournal(Protocol):
         """
 
 
+class Statistics(Protocol):
+    """What was read out of the journal, to be kept for longer than its entries are."""
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        """All entries of the chapters that reach into that time, and how far the journal has been read: one moment."""
+
+    def progress(self) -> Progress:
+        """How far the journal has been read."""
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        """Key → its latest chapter, where there is one."""
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        """Keep `portion` in one transaction, if the journal has been read up to `after` and no further; whether it
+        was. So nothing is kept twice, whoever else reads at the same time or died in the middle.
+        """
+
+
+class StatisticsUpkeep(Protocol):
+    """The statistics made anew, and made smaller."""
+
+    def rewind(self, position: int) -> None:
+        """Be as if the journal had been read up to `position` only."""
+
+    def forget(self, before: datetime) -> int:
+        """Forget the chapters that were over before that; how many they were."""
+
+
+class MetricHistory(Protocol):
+    """What the figures of metric policies were."""
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        """Keep `buckets`, in one transaction with the series that are `new`; a bucket that is there already stays."""
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        """All of which something is kept, or those of one policy."""
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        """Those that begin in that time, series by series, the oldest first."""
+
+
+class MetricUpkeep(Protocol):
+    """Coarser buckets, and the end of old ones."""
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        """Up to when buckets of a coarser resolution were made."""
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        """They are made up to then."""
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        """Forget those that began before that, by resolution; and a series of which nothing is left."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Control:
     """A person's wish, as a row in the store that the engine reads at its next tick (DESIGN 6)."""
@@ -402,7 +460,20 @@ class Workflows(Protocol):
         """Leave what is under way to the next start, or to the other replicas."""
 
 
-class Store(AlertLog, RunLog, ChangeLog, EventLog, SealedJournal, Controls, Outbox, Protocol):
+class Store(
+    AlertLog,
+    RunLog,
+    ChangeLog,
+    EventLog,
+    SealedJournal,
+    Statistics,
+    StatisticsUpkeep,
+    MetricHistory,
+    MetricUpkeep,
+    Controls,
+    Outbox,
+    Protocol,
+):
     """All of the above, on one database."""
 
     def close(self) -> None: ...

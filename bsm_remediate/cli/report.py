@@ -18,6 +18,7 @@ from bsm_remediate.cli.report_tables import (
     show_assumptions,
     show_avoided,
     show_loss,
+    show_metrics,
     show_objectives,
     show_outages,
     show_playbooks,
@@ -154,6 +155,7 @@ SECTIONS: dict[str, Callable[[Console, Row], None]] = {
     "outages": show_outages,
     "response": show_response,
     "playbooks": show_playbooks,
+    "metrics": show_metrics,
     "assumptions": show_assumptions,
     "shadow": _show_shadow,
 }

@@ -56,6 +56,11 @@ def _lines(report: dict[str, Any]) -> Iterator[Line]:
             yield "response", name.removesuffix("_s"), "", measure, seconds, "s"
     yield "avoided", "", report["avoided"]["assumption"], "money", report["avoided"]["money"], currency
     yield "avoided", "", "", "time", report["avoided"]["minutes"], "min"
+    for one in report["metrics"]:
+        yield "metrics", one["policy"], one["threshold"], "series", one["series"], ""
+        for measure in ("min", "mean", "p50", "p95", "p99", "max"):
+            yield "metrics", one["policy"], one["threshold"], measure, one[measure], ""
+        yield "metrics", one["policy"], one["threshold"], "beyond", one["beyond_minutes"], "min"
     for one in report["playbooks"]:
         about = ("playbooks", one["policy"], one["playbook"])
         for measure in ("runs", "restored", "pays", "expectation_is_wrong"):

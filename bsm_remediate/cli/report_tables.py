@@ -164,6 +164,20 @@ def show_playbooks(console: Console, report: Row) -> None:
             console.print(f"  • {one['policy']}, {one['playbook']}: {one['told']}", markup=False)
 
 
+def show_metrics(console: Console, report: Row) -> None:
+    """What the figures of metric policies were."""
+    if not report["metrics"]:
+        console.print("No figures of a metric policy were kept.")
+        return
+    right = ("series", "min", "mean", "p95", "max", "beyond it")
+    table = simple_table("metric of", *right[:-1], "threshold", right[-1], right=right)
+    for one in report["metrics"]:
+        figures = [f"{one[name]:,.4g}" for name in ("min", "mean", "p95", "max")]
+        beyond = _minutes(one["beyond_minutes"])
+        table.add_row(plain(one["policy"]), str(one["series"]), *figures, plain(one["threshold"]), beyond)
+    console.print(table)
+
+
 def show_assumptions(console: Console, report: Row) -> None:
     """What all of it assumes."""
     console.print("This assumes:")

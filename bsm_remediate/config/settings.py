@@ -6,14 +6,17 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bsm_remediate.config.sources import SourceSection, key_of, with_kinds
 from bsm_remediate.domain.access import Identity, Role
+from bsm_remediate.domain.duration import format_duration, parse_duration
+from bsm_remediate.domain.metric_history import KEEPS, NAMES, Resolution
 from bsm_remediate.errors import WrongUsage
 
 DEFAULT_CONFIG = Path("bsm-remediate.toml")
@@ -104,6 +107,38 @@ class JournalSection(_Section):
     """Whole calendar months (UTC) beside the present one; without it everything is kept."""
 
 
+class StatisticsSection(_Section):
+    """How long the statistics are kept."""
+
+    keep_months: int = Field(default=25, ge=1)
+    """Whole calendar months (UTC) beside the present one."""
+    metrics: dict[str, str] = Field(default_factory=dict)
+    """How long buckets of a minute, an hour and a day are kept: `{"1m": "2d", "1h": "90d", "1d": "730d"}`."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _readable(cls, metrics: dict[str, str]) -> dict[str, str]:
+        for name, text in metrics.items():
+            if name not in NAMES:
+                raise ValueError(f"'{name}' is none of {', '.join(NAMES)}")
+            if parse_duration(text) < _LEAST[NAMES[name]]:
+                least = format_duration(_LEAST[NAMES[name]])
+                raise ValueError(f"{name} is kept for {least} at least: the next coarser ones are made of it")
+        return metrics
+
+    @property
+    def keeps(self) -> Mapping[Resolution, timedelta]:
+        """How long buckets of each resolution are kept."""
+        return {**KEEPS, **{NAMES[name]: parse_duration(text) for name, text in self.metrics.items()}}
+
+
+_LEAST = {
+    Resolution.MINUTE: timedelta(hours=2),
+    Resolution.HOUR: timedelta(days=2),
+    Resolution.DAY: timedelta(days=1),
+}
+
+
 class FileSettings(_Section):
     policies: Path | None = None
     inventory: Path | list[Path] | None = None
@@ -115,6 +150,7 @@ class FileSettings(_Section):
     tokens: list[TokenSection] = Field(default_factory=list)
     ansible: AnsibleSection = AnsibleSection()
     journal: JournalSection = JournalSection()
+    statistics: StatisticsSection = StatisticsSection()
     sources: Annotated[dict[str, SourceSection], BeforeValidator(with_kinds)] = Field(default_factory=dict)
 
 
@@ -156,6 +192,7 @@ class Settings:
     journal_key_is_given: bool
     """Whether somebody named it, or it is the one that is made in the state directory."""
     journal_keep_months: int | None
+    statistics: StatisticsSection
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,6 +241,7 @@ def read_settings(options: Options, environment: Mapping[str, str] = os.environ)
         journal_key_file=journal_key_file or state_dir / JOURNAL_KEY,
         journal_key_is_given=journal_key_file is not None,
         journal_keep_months=file.journal.keep_months,
+        statistics=file.statistics,
     )
 
 

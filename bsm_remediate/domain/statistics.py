@@ -61,9 +61,9 @@ class _Spans(Generic[EntryT]):
 class History:
     """What the journal tells of states."""
 
-    def __init__(self) -> None:
-        self.recorded_since: datetime | None = None
-        """The first event's time; nothing is known from before. None while there is no event."""
+    def __init__(self, *, recorded_since: datetime | None = None) -> None:
+        self.recorded_since = recorded_since
+        """Nothing is known from before; unless told, the first event's time. None while there is no event."""
         self._services: defaultdict[NodeId, _Spans[ServiceEntry]] = defaultdict(_Spans)
         self._components: defaultdict[NodeId, _Spans[ComponentEntry]] = defaultdict(_Spans)
         self._position = 0

@@ -18,16 +18,16 @@ from bsm_remediate.domain.ids import ChangeId, NodeId
 from bsm_remediate.domain.planned_change import PlannedChange
 from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Service
-from bsm_remediate.domain.statistics import History
-from bsm_remediate.engine.ledger import ledger_events
-from bsm_remediate.ports import ChangeLog, EventLog
+from bsm_remediate.engine.ledger import ledger_history
+from bsm_remediate.engine.statistics_keeper import Recollection
+from bsm_remediate.ports import ChangeLog
 
 _AHEAD = timedelta(days=366)
 """A change is proposed no longer before it is done."""
 
 
-class ChangeRecords(ChangeLog, EventLog, Protocol):
-    """Where changes and the journal are read."""
+class ChangeRecords(ChangeLog, Recollection, Protocol):
+    """Where changes and the past are read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,8 +117,8 @@ class ChangePlanning:
     ) -> dict[NodeId, list[Span]]:
         if self._records is None or not services:
             return {}
-        history = History().fold(ledger_events(self._records))
         since = now - max(service.window for service in services) - _AHEAD
+        history = ledger_history(self._records, since=since, until=now)
         return downtimes(history.services, self._records.planned(since=since), now=now, besides=besides)
 
 

@@ -46,6 +46,7 @@ from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.start_gate import StartGate
+from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
 from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
@@ -62,6 +63,8 @@ _WEIGHTS_REMEMBERED = timedelta(days=30)
 """Longer than anybody leaves a pool relieved; asked once, after a start."""
 _SEALS_WITHIN_S = 0.5
 """Then the engine looks again first: in a storm it writes faster than it may spend time on sealing."""
+_FOLLOWS_WITHIN_S = 0.2
+"""Whoever reads takes what isn't read yet from the journal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +98,7 @@ class Engine:
         workflows: Workflows,
         lease: Lease,
         sealer: Sealer,
+        statistics: StatisticsKeeper | None = None,
         sources: Sequence[AlertSource] = (),
         metrics: Metering | None = None,
         reload: Callable[[], Evaluator | str] = lambda: "this engine has no bundle to reload",
@@ -160,6 +164,7 @@ class Engine:
         self._chronicle = Chronicle(store)
         self._telling = telling
         self._sealer = sealer
+        self._statistics = statistics or StatisticsKeeper(store, clock)
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
         self._woken_at: float | None = None
@@ -312,6 +317,7 @@ class Engine:
         leads = self._lease.leads()
         if leads and not self._is_leading:
             self._sealer.seal()  # what those before wrote last: the journal is read from here on
+            self._statistics.follow()
             self._note_active_policies()
             self._chronicle.forget()
             if self._telling is not None:
@@ -353,6 +359,8 @@ class Engine:
         if leads:
             self._decide(evaluation)
             self._sealer.seal(within_s=_SEALS_WITHIN_S)
+            self._statistics.follow(within_s=_FOLLOWS_WITHIN_S)
+            self._metering.keep(within_s=_FOLLOWS_WITHIN_S)
             if self._telling is not None:
                 self._telling.tell(evaluation, self.bundle)
         return evaluation

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from bsm_remediate.domain.attempts import BY_A_PERSON
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event, Json
@@ -25,15 +26,15 @@ from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State
-from bsm_remediate.domain.statistics import History, outages
+from bsm_remediate.domain.statistics import BURN_WINDOWS, History, outages
 from bsm_remediate.domain.statistics_document import statistics_document
+from bsm_remediate.engine.statistics_keeper import FOREVER, Recollection, account, pages
 from bsm_remediate.ports import EventLog, Store
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
 """What lasts is told daily, so that it outlives a journal of which the begin is dropped."""
 _HORIZON_S = 8 * 86400.0
 """How far a curve reaches: an engine that is away for a week misses no opening hour. A live one tells each change."""
-_PAGE = 5_000
 
 _Known = dict[NodeId, Entry]
 
@@ -41,8 +42,8 @@ _Known = dict[NodeId, Entry]
 class LedgerJournal:
     """Follows the states from tick to tick."""
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._known: _Known | None = None
         """The latest entry of all that isn't ok; None until the journal was read."""
         self._following: _Known = {}
@@ -53,7 +54,7 @@ class LedgerJournal:
         """What must be appended now; once that is done, `written` says so."""
         now = evaluation.situation.at
         if self._known is None:
-            self._known, self._kept_at = _left_standing(self._log)
+            self._known, self._kept_at = _left_standing(self._store)
         is_kept = self._kept_at is not None and now - self._kept_at < TOLD_AGAIN_AFTER
         begin = [] if is_kept else [kept_event(now)]
         self._keeps_at = self._kept_at if is_kept else now
@@ -171,11 +172,12 @@ def _well(before: Entry, now: datetime) -> Entry:
     return ComponentEntry(at=now, component=before.component, state=State.OK)
 
 
-def _left_standing(log: EventLog) -> tuple[_Known, datetime | None]:
+def _left_standing(store: Store) -> tuple[_Known, datetime | None]:
     """What earlier engines saw begin but not end; and when one last said that it keeps the ledger."""
     found: _Known = {}
-    kept_at: datetime | None = None
-    for event in ledger_events(log):
+    known = account(store, SUBJECT, since=FOREVER)
+    kept_at = known.progress.kept_at
+    for event in known.events:
         kept_at = event.at if event.kind == KEPT else kept_at
         entry = entry_of(event)
         if entry is None:
@@ -187,21 +189,26 @@ def _left_standing(log: EventLog) -> tuple[_Known, datetime | None]:
     return found, kept_at
 
 
-def ledger_events(log: EventLog, *, after: int = 0) -> Iterator[Event]:
-    """All that the journal says about states after a position, in its order."""
-    position = after
-    while True:
-        page = log.events(after=position, subject=SUBJECT, limit=_PAGE)
-        for event in page:
-            position = event.position or position
-            yield event
-        if len(page) < _PAGE:
-            return
+def ledger_history(store: Recollection, *, since: datetime, until: datetime = FOREVER) -> History:
+    """The states of a time, from what is kept of it and what the journal has beside."""
+    known = account(store, SUBJECT, since=since, until=until)
+    return History(recorded_since=known.progress.recorded_since).fold(known.events)
+
+
+def ledger_events(log: EventLog) -> Iterator[Event]:
+    """All that the journal says about states, in its order."""
+    return pages(log, SUBJECT)
 
 
 def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: datetime) -> dict[str, Json]:
-    """The statistics of a time, made anew from the journal and the runs: nothing is kept that could differ."""
-    history = History().fold(ledger_events(store))
+    """The statistics of a time, from what is kept of it and what the journal has beside; and from the runs."""
+    windows = [one.window for one in bundle.service_map.services.values() if one.availability is not None]
+    reach = max([*BURN_WINDOWS.values(), *windows]) if windows else timedelta(0)
+    horizon = min(since, until - reach)
+    started = [run.started_at for run in store.runs(since=since) if run.started_at is not None]
+    # What begins later can still matter: by when a person would have come, had the service not failed again.
+    latest = until + (bundle.settings.person or BY_A_PERSON)
+    history = ledger_history(store, since=min([horizon, *started]), until=latest)
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
     runs = store.runs(since=min([since, *begins]))

@@ -31,6 +31,7 @@ from bsm_remediate.domain.polling import Schedule
 from bsm_remediate.domain.sample import Series
 from bsm_remediate.domain.threshold import Phase, Threshold
 from bsm_remediate.engine.metered import Metered, MeteredSeries, restored
+from bsm_remediate.engine.metric_keeper import MetricKeeper
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.reading import Reading, read, read_past
 from bsm_remediate.engine.under_way import Spawn
@@ -72,13 +73,17 @@ class Metering:
         clock: Clock,
         seed: int = 0,
         foresights: Foresights | None = None,
+        keeper: MetricKeeper | None = None,
     ) -> None:
-        """`usual` is asked where a policy names no source. `seed` spreads the readings over time."""
+        """`usual` is asked where a policy names no source. `seed` spreads the readings over time. `keeper` is told
+        every figure.
+        """
         self._sources = sources
         self._usual = usual
         self._clock = clock
         self._seed = seed
         self._foresights = foresights
+        self._keeper = keeper
         self._digest: Digest | None = None
         self._metered: dict[PolicyId, Metered] = {}
         self._under_way = 0
@@ -109,6 +114,8 @@ class Metering:
         """Start the readings that are due and take over those that arrived; whether any alert changed."""
         if not leads:
             self._metered, self._digest = {}, None
+            if self._keeper is not None:
+                self._keeper.forget()
             return False
         changes = self._follow(bundle, picture) if bundle.digest != self._digest else []
         now = self._clock.now()
@@ -181,6 +188,8 @@ class Metering:
         metered.failure, metered.answered_at = "", asked_at
         metered.schedule = metered.schedule.answered(now)
         foresights = self._remembering(metered, answer)
+        keeper, at_s, every_s = self._keeper, asked_at.timestamp(), metered.metric.every.total_seconds()
+        threshold = metered.metric.threshold
         for sample in found:
             labels = series_labels(sample.labels)
             print_ = fingerprint_of(metered.policy, labels)
@@ -188,7 +197,15 @@ class Metering:
             if series is None:
                 series = metered.series[print_] = MeteredSeries(labels)
             series.foresight = series.foresight or foresights.get(print_)
-            self._saw(series, sample.value, asked_at, metered.metric.threshold)
+            self._saw(series, sample.value, asked_at, threshold)
+            if keeper is not None and isfinite(sample.value):
+                beyond_s = every_s if threshold.is_beyond(sample.value) else 0.0
+                keeper.note(metered.policy, print_, series.labels, sample.value, at_s, beyond_s)
+
+    def keep(self, *, within_s: float) -> None:
+        """Write what the figures were."""
+        if self._keeper is not None:
+            self._keeper.keep(within_s=within_s)
 
     def _remembering(self, metered: Metered, answer: _Answer) -> Mapping[Fingerprint, Foresight]:
         """What looks ahead, by series, with what the figures were before this engine led."""

@@ -11,8 +11,8 @@ from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.incident import Incident, find_incident, incidents, requirements
 from bsm_remediate.domain.review import incident_row, review_document
-from bsm_remediate.domain.statistics import History
-from bsm_remediate.engine.ledger import ledger_events
+from bsm_remediate.engine.ledger import ledger_history
+from bsm_remediate.engine.statistics_keeper import ALWAYS
 from bsm_remediate.ports import EventLog, Store
 
 LATEST = "latest"
@@ -52,7 +52,7 @@ def read_review(store: Store, bundle: Bundle, name: str, *, now: datetime) -> di
 
 
 def _incidents(store: Store, bundle: Bundle) -> list[Incident]:
-    return incidents(History().fold(ledger_events(store)), requirements(bundle.service_map))
+    return incidents(ledger_history(store, since=ALWAYS), requirements(bundle.service_map))
 
 
 def _named(store: Store, found: list[Incident], name: str) -> Incident | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bsm_remediate.domain.audit import Follower
@@ -25,12 +26,24 @@ _MANY = 50_000
 class Sealer:
     """One for each engine; of several on one database each may call `seal` at any time."""
 
-    def __init__(self, store: Store, keys: Keyring, clock: Clock, *, keep_months: int | None = None) -> None:
-        """`keep_months` is how many whole calendar months (UTC) are kept beside the present one; None: all."""
+    def __init__(
+        self,
+        store: Store,
+        keys: Keyring,
+        clock: Clock,
+        *,
+        keep_months: int | None = None,
+        read_through: Callable[[], int] = lambda: sys.maxsize,
+    ) -> None:
+        """`keep_months` is how many whole calendar months (UTC) are kept beside the present one; None: all.
+
+        What lies after `read_through` is needed yet, however old it is.
+        """
         self._store = store
         self._keys = keys
         self._clock = clock
         self._keep_months = keep_months
+        self._read_through = read_through
         self._known = Mark()
         """The latest head that this process has seen: nobody can change it here."""
         self._tells_at: datetime | None = None
@@ -111,7 +124,9 @@ class Sealer:
 
     def _droppable(self, seals: Seals, before: datetime) -> Mark | None:
         """How far the next page may be dropped; None when nothing of it may."""
-        old = _older(self._store.entries(after=seals.begin.position, limit=_PAGE), before)
+        read_through = self._read_through()
+        page = self._store.entries(after=seals.begin.position, limit=_PAGE)
+        old = [one for one in _older(page, before) if one.position <= read_through]
         if not old:
             return None
         if not self._keys.vouches(seals.begin, seals.begin_proof):

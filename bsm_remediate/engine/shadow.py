@@ -32,11 +32,11 @@ from bsm_remediate.domain.shadow import (
 )
 from bsm_remediate.domain.shadow_report import LOOK_BACK, ShadowReport, shadow_report
 from bsm_remediate.domain.work_order import rendered
+from bsm_remediate.engine.statistics_keeper import FOREVER, account, pages
 from bsm_remediate.ports import Store
 
 _KEPT_ALERTS = 100
 """Of an episode; whoever has more of them on one component gets its end from these."""
-_PAGE = 5_000
 
 
 class ShadowJournal:
@@ -106,7 +106,7 @@ def _cleared_at(alerts: Sequence[Alert], began: datetime, now: datetime) -> date
 def _left_open(store: Store) -> dict[Pair, ShadowDecision]:
     """The episodes that an earlier engine saw begin but not end."""
     found: dict[Pair, ShadowDecision] = {}
-    for event in shadow_events(store):
+    for event in account(store, SUBJECT, since=FOREVER).events:
         if event.kind == DECIDED:
             decision = decision_of(event)
             found[decision.pair] = decision
@@ -117,15 +117,7 @@ def _left_open(store: Store) -> dict[Pair, ShadowDecision]:
 
 def shadow_events(store: Store) -> Iterator[Event]:
     """All that the journal says about shadows, in its order."""
-    position = 0
-    while True:
-        page = store.events(after=position, subject=SUBJECT, limit=_PAGE)
-        for event in page:
-            position = event.position or position
-            if event.kind in {DECIDED, ENDED}:
-                yield event
-        if len(page) < _PAGE:
-            return
+    return (event for event in pages(store, SUBJECT) if event.kind in {DECIDED, ENDED})
 
 
 def shadow_policies(bundle: Bundle, cap: Mode) -> list[PolicyId]:
@@ -140,7 +132,7 @@ def shadow_policies(bundle: Bundle, cap: Mode) -> list[PolicyId]:
 def read_shadow_report(store: Store, bundle: Bundle, cap: Mode, *, since: datetime, until: datetime) -> ShadowReport:
     """The shadow report from what the store knows."""
     return shadow_report(
-        episodes_of(shadow_events(store)),
+        episodes_of(account(store, SUBJECT, since=since - LOOK_BACK, until=until).events),
         store.runs(since=since - LOOK_BACK),
         since=since,
         until=until,

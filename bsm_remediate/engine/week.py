@@ -1,4 +1,4 @@
-"""What people are told of the past: objectives that burn, and the weekly report. Both are folded from the journal, in a
+"""What people are told of the past: objectives that burn, and the weekly report. Both are worked out in a
 thread of their own.
 """
 
@@ -12,9 +12,9 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.standing_notices import Burns
-from bsm_remediate.domain.statistics import BURN_WINDOWS, History, attainment
+from bsm_remediate.domain.statistics import BURN_WINDOWS, attainment
 from bsm_remediate.domain.weekly_report import WEEK, latest_due, weekly_body, weekly_title
-from bsm_remediate.engine.ledger import ledger_events, read_statistics
+from bsm_remediate.engine.ledger import ledger_history, read_statistics
 from bsm_remediate.engine.telling_team import messages_to
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import StoreUnavailable
@@ -32,8 +32,6 @@ class Week:
         self._store = store
         self._spawn = spawn
         self._arrived = arrived
-        self._history = History()
-        self._folded_to = 0
         self._burns: Burns = {}
         self._looked_at: datetime | None = None
         self._is_busy = False
@@ -82,10 +80,8 @@ class Week:
         self._spawn(guarded, name)
 
     def _work_out(self, bundle: Bundle, now: datetime) -> None:
-        for event in ledger_events(self._store, after=self._folded_to):
-            self._history.fold([event])
-            self._folded_to = event.position or self._folded_to
-        spans, since = self._history.services, self._history.recorded_since
+        history = ledger_history(self._store, since=now - max(BURN_WINDOWS.values()), until=now)
+        spans, since = history.services, history.recorded_since
         found: dict[NodeId, dict[str, float | None]] = {}
         for node, service in bundle.service_map.services.items():
             if service.availability is None or since is None or node not in spans:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.change import Change
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import ChangeId, RunId
+from bsm_remediate.domain.ids import ChangeId, Fingerprint, PolicyId, RunId
 from bsm_remediate.domain.message import Message
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded, StoreUnavailable
 from bsm_remediate.ports import Accepted, Control, Delivered, Standing
+from bsm_remediate.testing.metric_history import MemoryMetricHistory
+from bsm_remediate.testing.statistics import MemoryStatistics
 
 
 class MemoryStore:
@@ -40,6 +44,8 @@ class MemoryStore:
         self._sealed: list[Entry] = []
         self._rows_sealed = 0
         self._seals = Seals(begin=Mark(), begin_proof="", head=Mark(), waiting=0)
+        self._statistics = MemoryStatistics()
+        self._metrics = MemoryMetricHistory()
         self._controls: list[Control] = []
         self._standing = Standing()
         self._messages: dict[str, Message] = {}
@@ -284,6 +290,60 @@ class MemoryStore:
             in_order = sorted(self._messages.values(), key=lambda one: (one.at, one.id))
         latest = {(one.route, one.kind): one.id for one in in_order}
         return [one for one in in_order if one.waits or latest[one.route, one.kind] == one.id]
+
+    # --- statistics ------------------------------------------------------------------------------------------------
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        with self._open():
+            return self._statistics.recorded(since=since, until=until)
+
+    def progress(self) -> Progress:
+        with self._open():
+            return self._statistics.progress()
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        with self._open():
+            return self._statistics.latest_chapters(keys)
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        with self._open():
+            return self._statistics.keep(portion, after=after)
+
+    def rewind(self, position: int) -> None:
+        with self._open():
+            self._statistics.rewind(position)
+
+    def forget(self, before: datetime) -> int:
+        with self._open():
+            return self._statistics.forget(before)
+
+    # --- what metrics were -----------------------------------------------------------------------------------------
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        with self._open():
+            self._metrics.note_figures(buckets, new)
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        with self._open():
+            return self._metrics.metric_series(policy)
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        with self._open():
+            return self._metrics.buckets(series, resolution, since=since, until=until)
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        with self._open():
+            return self._metrics.rolled()
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        with self._open():
+            self._metrics.roll(resolution, through)
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        with self._open():
+            self._metrics.forget_buckets(series, before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from bsm_remediate.domain.situation import Pause
 from bsm_remediate.engine.delivery import Delivery
 from bsm_remediate.engine.engine import Engine, EngineOptions
 from bsm_remediate.engine.metering import Foresights, Metering
+from bsm_remediate.engine.metric_keeper import MetricKeeper
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.week import Week
@@ -101,7 +102,11 @@ class Timeline:
             sealer=Sealer(self.store, KEYS, self.clock),
             sources=[self.source] if self._lists else [],
             metrics=Metering(
-                {"prometheus": self.figures}, usual="prometheus", clock=self.clock, foresights=self._foresights
+                {"prometheus": self.figures},
+                usual="prometheus",
+                clock=self.clock,
+                foresights=self._foresights,
+                keeper=MetricKeeper(self.store, self.clock),
             ),
             brake=lambda: self.brake,
             meter=self.balancer,

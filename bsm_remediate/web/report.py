@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.ids import PolicyId
+from bsm_remediate.domain.metric_history import NAMES
 from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.shadow_words import shadow_document
 from bsm_remediate.engine.ledger import read_statistics
+from bsm_remediate.engine.metric_report import metrics_document, metrics_section, usual_resolution
 from bsm_remediate.engine.shadow import read_shadow_report
 from bsm_remediate.ports import Store
 
@@ -47,5 +50,15 @@ def report_document(store: Store, bundle: Bundle, cap: Mode, period: Period) -> 
         "currency": bundle.currency,
         "max_mode": str(cap),
         **read_statistics(store, bundle, since=since, until=until),
+        "metrics": metrics_section(store, bundle, since=since, until=until),
         "shadow": shadow_document(shadow, currency=bundle.currency),
     }
+
+
+def history_document(
+    store: Store, bundle: Bundle, policy: str, resolution: str | None, period: Period
+) -> dict[str, Any]:
+    """What the figures of `policy` were in `period`; `resolution` is one of `NAMES`, or fits it."""
+    since, until = period
+    fine = NAMES[resolution] if resolution is not None else usual_resolution(since, until)
+    return metrics_document(store, bundle, PolicyId(policy), fine, since=since, until=until)

@@ -31,8 +31,10 @@ MAY = {
     "GET /api/v1/runs/{run_id}/events": READERS,
     "GET /api/v1/events": READERS,
     "GET /api/v1/report": READERS,
+    "GET /api/v1/notifications": READERS,
     "GET /api/v1/incidents": READERS,
     "GET /api/v1/incidents/{incident_id}/review": READERS,
+    "GET /api/v1/metrics/{policy}": READERS,
     "GET /api/v1/guards": READERS,
     "GET /api/v1/maintenance": READERS,
     "GET /api/v1/changes": READERS,
@@ -75,6 +77,7 @@ def address(path: str, source: str = "generic") -> str:
         path.replace("{run_id}", "r1")
         .replace("{incident_id}", "latest")
         .replace("{change_id}", "c1")
+        .replace("{policy}", "p1")
         .replace("{target}", "r1")
         .replace("{source}", source)
     )

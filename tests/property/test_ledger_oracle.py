@@ -21,13 +21,16 @@ from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.ledger import ServiceEntry, entry_event, entry_of
 from bsm_remediate.domain.loss import Prices, share
 from bsm_remediate.domain.loss_curve import LossCurve
+from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.state import State
 from bsm_remediate.domain.statistics import History, Span, availability, lost, lost_by_cause, outages, seconds_by_state
 from bsm_remediate.engine.ledger import LedgerJournal
 from bsm_remediate.testing import builders
+from bsm_remediate.testing.store import MemoryStore
 
 BEGIN = datetime(2026, 3, 28, 20, tzinfo=UTC)
 """Five hours before summer time begins in Berlin."""
+KEY = SealKey("of the ledger's oracle, with 32 characters")
 MINUTE = timedelta(minutes=1)
 SHOP, PLANT = NodeId("shop"), NodeId("plant")
 A, B = NodeId("a"), NodeId("b")
@@ -51,21 +54,16 @@ BUNDLE = replace(
 STATES = st.sampled_from([State.OK, State.OK, State.DEGRADED, State.DOWN])
 
 
-class Journal:
-    """A log of events in memory, each sealed at once."""
-
-    def __init__(self) -> None:
-        self.sealed: list[Event] = []
+class Journal(MemoryStore):
+    """Seals what is appended at once."""
 
     def append(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.sealed.append(replace(event, position=len(self.sealed) + 1))
+        super().append(events)
+        self.seal(KEY, limit=len(events))
 
-    def events(self, *, after: int = 0, subject: str | None = None, limit: int = 1000) -> Sequence[Event]:
-        return [one for one in self.sealed[after:] if subject in {None, one.subject}][:limit]
-
-    def latest_position(self) -> int:
-        return len(self.sealed)
+    @property
+    def sealed(self) -> Sequence[Event]:
+        return self.events()
 
 
 @dataclass(frozen=True, kw_only=True)

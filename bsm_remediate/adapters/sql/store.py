@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
 from sqlalchemy import Connection
 
-from bsm_remediate.adapters.sql import alerts, changes, journal, runs
+from bsm_remediate.adapters.sql import alerts, changes, journal, metric_history, runs, statistics
 from bsm_remediate.adapters.sql import messages as outbox
 from bsm_remediate.adapters.sql.database import Database, open_database
 from bsm_remediate.adapters.sql.deliveries import is_known, remember
@@ -16,9 +16,11 @@ from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.adapters.sql.values import standing_of, standing_text, storable
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.change import Change
+from bsm_remediate.domain.chapter import Chapter, Portion, Progress, Recorded
 from bsm_remediate.domain.event import Event
-from bsm_remediate.domain.ids import ChangeId, RunId
+from bsm_remediate.domain.ids import ChangeId, Fingerprint, PolicyId, RunId
 from bsm_remediate.domain.message import Message
+from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
@@ -189,6 +191,60 @@ class SqlStore:
     def messages(self) -> Sequence[Message]:
         with self._database.read() as connection:
             return outbox.messages(connection)
+
+    # --- statistics ------------------------------------------------------------------------------------------------
+
+    def recorded(self, *, since: datetime, until: datetime) -> Recorded:
+        with self._database.read() as connection:
+            return statistics.recorded(connection, since=since, until=until)
+
+    def progress(self) -> Progress:
+        with self._database.read() as connection:
+            return statistics.progress(connection)
+
+    def latest_chapters(self, keys: Collection[str]) -> Mapping[str, Chapter]:
+        with self._database.read() as connection:
+            return statistics.latest_chapters(connection, keys)
+
+    def keep(self, portion: Portion, *, after: int) -> bool:
+        with self._database.write() as connection:
+            return statistics.keep(connection, portion, after=after)
+
+    def rewind(self, position: int) -> None:
+        with self._database.write() as connection:
+            statistics.rewind(connection, position)
+
+    def forget(self, before: datetime) -> int:
+        with self._database.write() as connection:
+            return statistics.forget(connection, before)
+
+    # --- what metrics were -----------------------------------------------------------------------------------------
+
+    def note_figures(self, buckets: Sequence[Bucket], new: Sequence[MetricSeries]) -> None:
+        with self._database.write() as connection:
+            metric_history.note(connection, buckets, new)
+
+    def metric_series(self, policy: PolicyId | None = None) -> Sequence[MetricSeries]:
+        with self._database.read() as connection:
+            return metric_history.series(connection, policy)
+
+    def buckets(
+        self, series: Sequence[Fingerprint], resolution: Resolution, *, since: datetime, until: datetime
+    ) -> Sequence[Bucket]:
+        with self._database.read() as connection:
+            return metric_history.buckets(connection, series, resolution, since=since, until=until)
+
+    def rolled(self) -> Mapping[Resolution, datetime]:
+        with self._database.read() as connection:
+            return metric_history.rolled(connection)
+
+    def roll(self, resolution: Resolution, through: datetime) -> None:
+        with self._database.write() as connection:
+            metric_history.roll(connection, resolution, through)
+
+    def forget_buckets(self, series: Sequence[Fingerprint], before: Mapping[Resolution, datetime]) -> None:
+        with self._database.write() as connection:
+            metric_history.forget(connection, series, before)
 
     # --- people's controls -----------------------------------------------------------------------------------------
 

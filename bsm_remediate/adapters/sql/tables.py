@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Double, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -215,3 +227,75 @@ changes = Table(
     comment="one row per planned change; `value` is the whole of it as JSON",
 )
 Index("bsm_changes_open", changes.c.is_over, changes.c.proposed_at)
+
+statistics = Table(
+    "bsm_statistics",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("recorded_since", Double),
+    Column("kept_at", Double),
+    comment="one row: how far the journal has been read into the chapters",
+)
+
+chapter = Table(
+    "bsm_chapter",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, nullable=False),
+    Column("began_at", Double, nullable=False),
+    Column("latest_at", Double, nullable=False),
+    Column("is_over", Boolean, nullable=False),
+    comment="outages, failures, episodes in shadow: each from its first entry of the journal to the one that ends it",
+)
+Index("bsm_chapter_key", chapter.c.key, chapter.c.id)
+Index("bsm_chapter_time", chapter.c.is_over, chapter.c.latest_at)
+
+chapter_entry = Table(
+    "bsm_chapter_entry",
+    metadata,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("chapter", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("is_end", Boolean, nullable=False),
+    comment="the entries of chapters as the journal had them; they outlast it",
+)
+Index("bsm_chapter_entry_chapter", chapter_entry.c.chapter, chapter_entry.c.position)
+
+metric_series = Table(
+    "bsm_metric_series",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("policy", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    comment="series of metric policies of which buckets are kept; `id` is the begin of the fingerprint",
+)
+Index("bsm_metric_series_policy", metric_series.c.policy)
+
+metric_bucket = Table(
+    "bsm_metric_bucket",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("series", BigInteger, primary_key=True, autoincrement=False),
+    Column("begin", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("total", Double, nullable=False),
+    Column("low", Double, nullable=False),
+    Column("high", Double, nullable=False),
+    Column("beyond_s", Double, nullable=False),
+    Column("sketch", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+    comment="what a series was from `begin` on, for `resolution` seconds; one bucket each, never changed",
+)
+
+metric_roll = Table(
+    "bsm_metric_roll",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("through", BigInteger, nullable=False),
+    comment="up to when the buckets of an hour and of a day were made of finer ones",
+)
