@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.change_work import change_of
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import NodeId
@@ -204,5 +205,6 @@ def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: dat
     history = History().fold(ledger_events(store))
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
-    runs = store.runs(since=min([since, *begins]))
+    # Planned changes restore nothing: what they came to is said by their reviews.
+    runs = [run for run in store.runs(since=min([since, *begins])) if change_of(run) is None]
     return statistics_document(history, runs, bundle, since=since, until=until)
