@@ -134,11 +134,13 @@ class ChangeReader:
     def _know_approvers(self, change: PlannedChange, entry: Entry) -> None:
         """Somebody must be able to approve it, and whoever is named must have the duty."""
         known = self.draft.names("teams")
-        if change.owner is not None:
-            self.draft.known(entry.place("owner"), change.owner, known, "team")
+        is_owned = change.owner is None or self.draft.known(entry.place("owner"), change.owner, known, "team")
         is_known = [
-            self.draft.known(entry.place("approvers", number), team, known, "team")
-            for number, team in enumerate(change.approvers)
+            is_owned,
+            *(
+                self.draft.known(entry.place("approvers", number), team, known, "team")
+                for number, team in enumerate(change.approvers)
+            ),
         ]
         without = [name for name in change.approvers if name in self.teams and APPROVER not in self.teams[name].duties]
         for name in without:

@@ -126,7 +126,7 @@ class Changes:
             cost = self._planning.cost(planned).lasting(started, took)
         words = run.outcome
         if outcome_of(run).value == "failed":
-            words = f"{words}; it was not undone, a person must look"
+            words = f"{words}; it was not undone, {self._who_must_look(planned, ended)} must look"
         return Result(
             outcome=outcome_of(run),
             words=words,
@@ -135,6 +135,11 @@ class Changes:
             took_s=took.total_seconds(),
             cost=cost,
         )
+
+    def _who_must_look(self, planned: PlannedChange | None, now: datetime) -> str:
+        team = self._bundle().teams.get(planned.owner or "") if planned is not None else None
+        person = team.on_call_person(now) if team is not None else None
+        return f"{person}, on call for {team.name}," if person is not None and team is not None else "a person"
 
     def _renewed(self, change: Change, planned: PlannedChange, now: datetime) -> Change:
         """It is written differently now: its window is worked out anew, and what was approved is void."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from bsm_remediate.domain.attempts import BY_A_PERSON
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.change_work import change_of
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import NodeId
@@ -211,5 +212,6 @@ def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: dat
     history = ledger_history(store, since=min([horizon, *started]), until=latest)
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
-    runs = store.runs(since=min([since, *begins]))
+    # Planned changes restore nothing: what they came to is said by their reviews.
+    runs = [run for run in store.runs(since=min([since, *begins])) if change_of(run) is None]
     return statistics_document(history, runs, bundle, since=since, until=until)

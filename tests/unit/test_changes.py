@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bsm_remediate.domain.bundle import Bundle, Settings, Team
+from bsm_remediate.domain.bundle import Bundle, OnCall, Settings, Team
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.change import Change, ChangeOutcome, ChangeState
 from bsm_remediate.domain.ids import ChangeId, Digest, NodeId
@@ -19,13 +19,19 @@ from bsm_remediate.domain.policy import Alternative
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
 from bsm_remediate.engine.engine import EngineOptions
+from bsm_remediate.engine.ledger import read_statistics
 from bsm_remediate.testing.builders import TCP_CHECK, bundle, component, either, policy, service
 from bsm_remediate.testing.executor import Scripted
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline
 
 EVERY_DAY = frozenset(range(7))
-DBAS = Team(name="dbas", members=("ana", "li"), duties=("owner", "approver"))
+DBAS = Team(
+    name="dbas",
+    members=("ana", "li"),
+    duties=("owner", "approver"),
+    on_call=OnCall(rotation=("li",), every=timedelta(days=7), start=BEGIN),
+)
 READERS = Team(name="readers", members=("rolf",), duties=("owner",))
 
 
@@ -228,7 +234,16 @@ def test_what_failed_without_a_rollback_goes_to_a_person() -> None:
     result = known(told, change).result
     assert result is not None
     assert result.outcome is ChangeOutcome.FAILED
-    assert "a person must look" in result.words
+    assert result.words.endswith("no space; it was not undone, li, on call for dbas, must look")
+
+
+def test_a_report_does_not_take_a_change_for_a_restoration() -> None:
+    told = story()
+    scheduled(told)
+    told.at("09:40:00")
+    told.engine.close_journal()
+    found = read_statistics(told.store, told.engine.bundle, since=BEGIN, until=told.clock.now())
+    assert found["playbooks"] == []
 
 
 def test_after_a_failed_change_its_alerts_are_answered_again() -> None:
