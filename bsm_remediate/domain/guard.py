@@ -66,10 +66,12 @@ class HeldByPerson:
 
 
 class AwaitingResolve:
+    """Not about a pool: its load goes on growing while its alert fires, and each look asks anew what helps."""
+
     def check(self, case: Case) -> Decision | None:
         episode = case.episode
         within = case.policy.resolve_within
-        if episode is None or not episode.is_mended(case.newest_since, case.scene.now, within):
+        if episode is None or case.pool is not None or not episode.is_mended(case.newest_since, case.scene.now, within):
             return None
         ended = episode.latest.ended_at or case.scene.now
         return case.decided(
@@ -104,8 +106,10 @@ class TooOld:
 
 
 class Storm:
+    """Not about a pool: a load that grows presses all its members at once, and its own figure is asked besides."""
+
     def check(self, case: Case) -> Decision | None:
-        if case.mode is not Mode.AUTO or case.is_approved:
+        if case.mode is not Mode.AUTO or case.is_approved or case.pool is not None:
             return None
         of_sets = (case.scene.storms.get(name) for name in case.scene.bundle.sets_of.get(case.component.id, ()))
         seen = case.scene.storm or next(filter(None, of_sets), None)

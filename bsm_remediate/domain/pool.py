@@ -9,6 +9,7 @@ from math import fsum
 
 from bsm_remediate.domain.ids import NodeId
 
+LOAD_EVERY = timedelta(seconds=15)
 LOCK = "pool:"
 """Begins the name of a pool's lock: a run that sets its weights has it to itself."""
 
@@ -44,6 +45,8 @@ class Pool:
     serves: tuple[NodeId, ...] = ()
     query: str = ""
     """Where the live load is read; empty: it isn't."""
+    every: timedelta = LOAD_EVERY
+    """How often it is read."""
     apply: Apply | None = None
     """None: its weights are shown, and never set."""
     comfortable: float = 0.8

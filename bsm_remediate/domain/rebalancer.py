@@ -181,7 +181,7 @@ class PoolLook:
         except WrongUsage as error:
             return str(error)
         course, currency = self.courses[pool.id], scene.bundle.currency
-        taken = turn(course, answer.best, answer.normal, now=scene.now, currency=currency)
+        taken = turn(course, answer.best, answer.normal, now=scene.now, currency=currency, read_at=load.at)
         self.courses[pool.id] = replace(course, calm_since=taken.calm_since)
         return taken, answer
 

@@ -64,13 +64,24 @@ def courses_after(runs: Iterable[Run]) -> dict[str, Course]:
     }
 
 
-def turn(course: Course, best: Rebalancing, normal: Rebalancing, *, now: datetime, currency: str) -> Turn:
-    """`best` is what would be set now, `normal` what the normal weights would do with the same load."""
+def turn(
+    course: Course,
+    best: Rebalancing,
+    normal: Rebalancing,
+    *,
+    now: datetime,
+    currency: str,
+    read_at: datetime | None = None,
+) -> Turn:
+    """`best` is what would be set now, `normal` what the normal weights would do with the same load, which was read at
+    `read_at` (default: now).
+    """
     pool = best.pool
     calm_since = (course.calm_since or now) if course.is_relieved and is_calm(normal) else None
-    since_move = now - course.moved_at if course.moved_at is not None else None
-    if since_move is not None and since_move < pool.window:
-        ago, window = format_duration(since_move), format_duration(pool.window)
+    # What was read before the last move shows is about the time before it, however long ago that move is by now.
+    since_move = (read_at or now) - course.moved_at if course.moved_at is not None else None
+    if since_move is not None and course.moved_at is not None and since_move < pool.window:
+        ago, window = format_duration(now - course.moved_at), format_duration(pool.window)
         reason = f"{pool.id} was moved {ago} ago, which shows after {window}"
         return Turn(move=Move.STAY, reason=reason, calm_since=calm_since, is_too_soon=True)
     if best.helps and not (calm_since is not None and _is_over(pool, calm_since, now)):

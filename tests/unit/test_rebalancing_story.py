@@ -185,6 +185,46 @@ def test_when_not_all_fits_the_playbook_is_told_what_to_turn_away(shop: Timeline
     assert weights.shed == {"search": 30.0}
 
 
+@pytest.fixture
+def checked(tmp_path: Path) -> Timeline:
+    """The policy asks whether they answer, which they do."""
+    text = SHOP.replace(
+        "do: [{rebalance: web}]", "do: [{rebalance: web}]\n    verify: [{tcp: '{{ component.id }}:80'}]"
+    )
+    return pressed(Timeline(bundle_of(tmp_path, text), MemoryStore()))
+
+
+def test_a_load_that_goes_on_growing_is_relieved_again_while_its_alert_still_fires(checked: Timeline) -> None:
+    """Its alert can't end before the load does, and the next move can't wait for that."""
+    shop = checked
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.at("09:01:30")
+    assert len(shop.executor.calls) == 1
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:01:35")
+    assert len(shop.executor.calls) == 2
+
+
+def test_a_pool_that_stays_pressed_is_not_handed_to_a_person(checked: Timeline) -> None:
+    shop = checked
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    for minute in range(1, 40, 5):
+        shop.at(f"09:{minute:02}:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.expect(held={"web-1": "already_ok"})
+    assert shop.run_of("web-1").state is RunState.SUCCEEDED
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:40:00")
+    assert len(shop.executor.calls) == 2
+
+
+def test_that_all_members_are_pressed_at_once_is_no_storm(shop: Timeline) -> None:
+    shop.asks("pause", reason="until all have begun to signal")
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").fires("WebSlow", instance="web-2")
+    shop.fires("WebSlow", instance="web-3").fires("WebSlow", instance="lb-1").asks("resume")
+    shop.at("09:00:05")
+    assert len(shop.executor.calls) == 1
+
+
 def relieved(shop: Timeline) -> Timeline:
     """Relieved at nine, its alert gone a little later, and over."""
     shop.at("09:00:00").fires("WebSlow", instance="web-1")
