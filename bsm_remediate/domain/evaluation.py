@@ -21,7 +21,7 @@ from bsm_remediate.domain.episode import Episode, latest_episodes
 from bsm_remediate.domain.experience import corrected
 from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.guard import decide, speaking
-from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.metric import figure_of
@@ -62,6 +62,8 @@ class Evaluation:
     """Where each pool stands, for the next situation."""
     overtaken: tuple[Overtaken, ...] = ()
     """Reserved runs that must not begin any more."""
+    outgrown: Mapping[RunId, str] = field(default_factory=dict)
+    """Runs that wait for their checks though other weights are needed by now; and why."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -130,6 +132,7 @@ class Evaluator:
             storms=scene.storms,
             courses=pools.courses,
             overtaken=overtaken(scene),
+            outgrown=pools.outgrown,
         )
 
     # --- states ----------------------------------------------------------------------------------------------------

@@ -106,10 +106,8 @@ class TooOld:
 
 
 class Storm:
-    """Not about a pool: a load that grows presses all its members at once, and its own figure is asked besides."""
-
     def check(self, case: Case) -> Decision | None:
-        if case.mode is not Mode.AUTO or case.is_approved or case.pool is not None:
+        if case.mode is not Mode.AUTO or case.is_approved:
             return None
         of_sets = (case.scene.storms.get(name) for name in case.scene.bundle.sets_of.get(case.component.id, ()))
         seen = case.scene.storm or next(filter(None, of_sets), None)

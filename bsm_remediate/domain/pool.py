@@ -100,8 +100,20 @@ class Load:
     """Whose it is; empty: all services of the pool share all of it, and lose alike. Where both are known this one is
     how much there is, and `by_member` only says how it lies.
     """
+    turned_away: Mapping[NodeId, float] = field(default_factory=dict)
+    """Share of a service's load that the load balancer was last told to turn away."""
     at: datetime | None = None
     """When it was read."""
+
+    @property
+    def admitted(self) -> dict[NodeId, float]:
+        """What of `by_service` isn't turned away. All of it where the members have more than that: then it is read
+        behind the load balancer, or that has forgotten (a reload of its configuration) what it was told.
+        """
+        rest = {one: load * (1 - self.turned_away.get(one, 0.0)) for one, load in self.by_service.items()}
+        halfway = (fsum(rest.values()) + fsum(self.by_service.values())) / 2
+        is_forgotten = bool(self.by_member) and fsum(self.by_member.values()) > halfway
+        return dict(self.by_service) if is_forgotten else rest
 
     @property
     def total(self) -> float:

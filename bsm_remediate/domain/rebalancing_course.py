@@ -9,10 +9,9 @@ from enum import StrEnum
 
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.ids import NodeId, PolicyId
-from bsm_remediate.domain.pool import Pool
 from bsm_remediate.domain.rebalancing import Rebalancing
-from bsm_remediate.domain.rebalancing_words import rebalancing_words
-from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.rebalancing_words import rebalancing_words, turned_away
+from bsm_remediate.domain.run import Run, RunEnd
 
 
 class Move(StrEnum):
@@ -55,13 +54,20 @@ def courses_after(runs: Iterable[Run]) -> dict[str, Course]:
     begun = [(run.started_at, run) for run in runs if run.pool and run.started_at is not None]
     return {
         run.pool: Course(
-            moved_at=run.passed_at or run.ended_at or run.started_at,
+            moved_at=_set_at(run),
             is_relieved=bool(run.alerts),
             component=run.component,
             policy=run.policy,
         )
         for _, run in sorted(begun, key=lambda one: one[0])
     }
+
+
+def _set_at(run: Run) -> datetime | None:
+    """From when on its weights show. One that gave way to the next has shown what it could before that."""
+    if run.end is RunEnd.DECIDED_ANEW:
+        return run.started_at
+    return run.passed_at or run.ended_at or run.started_at
 
 
 def turn(
@@ -84,13 +90,18 @@ def turn(
         ago, window = format_duration(now - course.moved_at), format_duration(pool.window)
         reason = f"{pool.id} was moved {ago} ago, which shows after {window}"
         return Turn(move=Move.STAY, reason=reason, calm_since=calm_since, is_too_soon=True)
-    if best.helps and not (calm_since is not None and _is_over(pool, calm_since, now)):
+    away = turned_away(best)
+    is_over = calm_since is not None and (bool(away) or now - calm_since >= pool.hold)
+    if best.helps and not is_over:
         return Turn(move=Move.RELIEVE, reason=rebalancing_words(best, currency), calm_since=calm_since)
     if calm_since is None:
         why = "normal weights would press it again" if course.is_relieved else rebalancing_words(best, currency)
         return Turn(move=Move.STAY, reason=why)
+    if away:  # to and fro is better than customers who are turned away though there is room
+        reason = f"there is room for all of {away} again: normal weights keep every member at or below {pool.clear:.0%}"
+        return Turn(move=Move.RETURN, reason=reason, calm_since=calm_since)
     calm = format_duration(now - calm_since)
-    if not _is_over(pool, calm_since, now):
+    if not is_over:
         reason = f"normal weights would do for {calm}, they return after {format_duration(pool.hold)}"
         return Turn(move=Move.STAY, reason=reason, calm_since=calm_since)
     reason = f"for {calm} normal weights would have kept every member at or below {pool.clear:.0%}"
@@ -100,7 +111,3 @@ def turn(
 def is_calm(normal: Rebalancing) -> bool:
     """Whether normal weights would lose nothing and leave every member at or below the pool's `clear`."""
     return normal.after.weighted <= 0 and all(one.use_after <= normal.pool.clear + 1e-6 for one in normal.members)
-
-
-def _is_over(pool: Pool, calm_since: datetime, now: datetime) -> bool:
-    return now - calm_since >= pool.hold

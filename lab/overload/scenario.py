@@ -28,8 +28,10 @@ TIDE = Tide(
         _at(0, 20),
         _at(2, 20),
         _at(28, 72),  # 96 of 120 in all: enough for everybody, if web-3 didn't get half of it
-        _at(37, 72),
-        _at(39, 16),
-        _at(52, 16),
+        _at(36, 72),
+        _at(46, 102),  # 126: there isn't enough for everybody
+        _at(53, 102),
+        _at(55, 16),
+        _at(66, 16),
     )
 )

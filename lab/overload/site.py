@@ -19,6 +19,7 @@ from urllib.parse import quote
 from lab.children import Children
 from lab.engine import Engine
 from lab.overload.scenario import REQUESTS, SERVICE_S, TIDE, WEBS, WEIGHTS_AT_FIRST, WORKERS
+from lab.overload.wire import TURNED_AWAY
 from lab.real.packages import program
 from lab.shop import CHECKOUT
 from lab.topology import claim_network
@@ -70,6 +71,10 @@ class Site:
     def _socket(self) -> Path:
         return self.folder / "haproxy.sock"
 
+    @property
+    def _shed_map(self) -> Path:
+        return self.folder / "shed.map"
+
     # --- up --------------------------------------------------------------------------------------------------------
 
     def launch(self) -> None:
@@ -78,6 +83,7 @@ class Site:
             numbers = ["--workers", str(WORKERS), "--service-s", str(SERVICE_S), "--requests", str(REQUESTS)]
             command = [sys.executable, "-m", "lab.overload.web", "--listen", self.web(name), *numbers]
             self.webs[name] = self._started(name, command)
+        self._write("shed.map", "".join(f"{service} 0\n" for service in TIDE.services))
         self._write("haproxy.cfg", self._haproxy())
         self._started("haproxy", [program("haproxy"), "-db", "-f", f"{self.folder}/haproxy.cfg"])
         self._write("prometheus.yml", self._scrapes())
@@ -113,7 +119,12 @@ class Site:
 
     def _haproxy(self) -> str:
         frontends = "".join(
-            f"frontend {service}\n  bind {self.door(service)}\n  default_backend web\n" for service in TIDE.services
+            f"frontend {service}\n  bind {self.door(service)}\n"
+            f"  http-request set-var(txn.shed) str({service}),map_str_int({self._shed_map},0)\n"
+            f"  http-request return status 503 hdr {TURNED_AWAY} {service} hdr Retry-After 10"
+            " if { rand(10000),sub(txn.shed) lt 0 }\n"
+            "  default_backend web\n"
+            for service in TIDE.services
         )
         servers = "".join(f"  server {one} {self.web(one)} check weight {WEIGHTS_AT_FIRST[one]}\n" for one in WEBS)
         return f"""global
@@ -147,7 +158,7 @@ defaults
         return (
             "all:\n  hosts: {lb-1: , web-1: , web-2: , web-3: }\n  vars:\n    ansible_connection: local\n"
             '    ansible_python_interpreter: "{{ ansible_playbook_python }}"\n'
-            f"    haproxy_socket: {self._socket}\n"
+            f"    haproxy_socket: {self._socket}\n    haproxy_shed_map: {self._shed_map}\n"
         )
 
     def _settings(self) -> str:
@@ -193,7 +204,11 @@ defaults
 
     def shed(self) -> dict[str, float]:
         """Service → share that HAProxy turns away on purpose."""
-        return {}
+        try:
+            lines = [line.split() for line in self.say(f"show map {self._shed_map}").splitlines() if line]
+        except OSError:
+            return {}
+        return {name: int(parts) / 10000 for _, name, parts in lines if int(parts)}
 
     def figures(self, web: str) -> dict[str, float]:
         """Its own page of figures, requests of all services together; empty when it doesn't answer."""
