@@ -1,8 +1,8 @@
 # Only names for the scripts; `make help` lists them by the words behind ##.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs lab lab-down
+.PHONY: help demo test bench docs lab lab-down lab-overload
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 demo: ## A shop of small processes is broken and brought back, in about a minute
 	./demo
 test: ## All checks: style, types, import law, playbooks, tests
@@ -19,3 +19,6 @@ lab: ## The shop of real parts as a playground, see docs/lab.md
 	.venv/bin/python -m lab.real up
 lab-down: ## End the lab and leave nothing of it
 	.venv/bin/python -m lab.real down
+lab-overload: ## Web servers that fall over when they get too much, without the engine and with it, in a minute and a half
+	sh scripts/bootstrap run
+	.venv/bin/python -m lab.overload

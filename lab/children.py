@@ -59,7 +59,7 @@ class Children:
         started = [child for child in self._started[::-1] if child.returncode is None]  # the others are reaped already
         self._started = []
         for child in started:
-            child.terminate()
+            os.kill(child.pid, signal.SIGTERM)  # `terminate` would reap one that has ended by itself
         deadline = time.monotonic() + _GRACE_S
         for child in started:
             while not _has_ended(child.pid) and time.monotonic() < deadline:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,14 +39,28 @@ class Engine:
     @classmethod
     def start(cls, children: Children, shop: Shop, *, goal: str, token: str, timeout_s: float = 30.0) -> Engine:
         """Start it for `shop`, on a free port. Raises `RuntimeError` with its last words when it doesn't come up."""
-        log = shop.folder / "engine.log"
         bundle = ["--policies", str(CHECKOUT / "policies"), "--playbooks", str(CHECKOUT / "playbooks")]
+        options = [*bundle, "--inventory", str(shop.inventory)]
+        return cls.start_in(shop.folder, children, options, "--goal", goal, token=token, timeout_s=timeout_s)
+
+    @classmethod
+    def start_in(
+        cls,
+        folder: Path,
+        children: Children,
+        options: Sequence[str] = (),
+        *serve: str,
+        token: str,
+        timeout_s: float = 30.0,
+    ) -> Engine:
+        """Start it in `folder`, with `options` and those of `serve`. Raises `RuntimeError` as `start` does."""
+        log = folder / "engine.log"
         program = str(Path(sys.executable).parent / "bsm-remediate")
         child = children.start(
-            [program, *bundle, "--inventory", str(shop.inventory), "serve", "--port", "0", "--goal", goal],
+            [program, *options, "serve", "--port", "0", *serve],
             log=log,
-            cwd=shop.folder,  # not the checkout: settings files and variables of the reader's own stay out of it
-            environment=_environment(BSM_TOKEN=token, BSM_STATE_DIR=str(shop.folder / "state")),
+            cwd=folder,  # not the checkout: settings files and variables of the reader's own stay out of it
+            environment=_environment(BSM_TOKEN=token, BSM_STATE_DIR=str(folder / "state")),
         )
         engine = cls(_announced(log, child, time.monotonic() + timeout_s), token)
         engine.wait_until_ready(time.monotonic() + timeout_s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bsm_remediate.config.draft import Draft, Entry
 from bsm_remediate.config.schema import PoolMemberSection, PoolSection
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.pool import Apply, Member, Pool, Replicas
+from bsm_remediate.domain.pool import LOAD_EVERY, Apply, Member, Pool, Replicas
 from bsm_remediate.domain.service_map import ServiceMap
 
 
@@ -52,9 +52,9 @@ class PoolReader:
             message = f"clear ({section.clear:g}) is above comfortable ({section.comfortable:g}): weights would flutter"
             key = "clear" if "clear" in section.model_fields_set else "comfortable"
             self.draft.add(entry.place(key).error("bad-value", message, "write both"))
-        apply = self._apply(section, entry)
+        apply, load = self._apply(section, entry), section.load
         without = [one for one, (member, _) in members.items() if member.capacity is None]
-        if without and (section.load is not None or section.apply is not None):
+        if without and (load is not None or section.apply is not None):
             place = entry.place("members", members[without[0]][1])
             self.draft.add(
                 place.error("missing-key", f"'capacity' of {without[0]} is missing", "in the unit of `load`")
@@ -67,7 +67,8 @@ class PoolReader:
                 members=tuple(sorted((_member(one, of) for one, (of, _) in members.items()), key=lambda one: one.id)),
                 replicas=replicas,
                 serves=tuple(dict.fromkeys(NodeId(one) for one in section.serves)),
-                query=section.load.query if section.load is not None else "",
+                query=load.query if load is not None else "",
+                every=load.every if load is not None else LOAD_EVERY,
                 apply=apply,
                 comfortable=section.comfortable,
                 clear=section.clear,

@@ -29,6 +29,7 @@ from bsm_remediate.config.fields import (
 from bsm_remediate.config.formula_schema import with_formulas
 from bsm_remediate.config.schema_parts import CheckSection, ExpectSection, RollbackSection
 from bsm_remediate.config.schema_parts import Section as _Section
+from bsm_remediate.domain.pool import LOAD_EVERY
 
 LATER: dict[str, str] = {
     "sources": "sources that are read",
@@ -109,6 +110,7 @@ class PoolLoadSection(_Section):
     """Where the live load is read."""
 
     query: Text = Field(description="PromQL; each series names its member, or the service whose load it is.")
+    every: SomeTime = Field(default=LOAD_EVERY, description="Asked so often.")
 
 
 class PoolReplicasSection(_Section):

@@ -21,7 +21,7 @@ from bsm_remediate.domain.episode import Episode, latest_episodes
 from bsm_remediate.domain.experience import corrected
 from bsm_remediate.domain.facts import Facts
 from bsm_remediate.domain.guard import decide, speaking
-from bsm_remediate.domain.ids import NodeId, PolicyId
+from bsm_remediate.domain.ids import NodeId, PolicyId, RunId
 from bsm_remediate.domain.impact import Impact
 from bsm_remediate.domain.loss import Prices
 from bsm_remediate.domain.metric import figure_of
@@ -64,6 +64,8 @@ class Evaluation:
     """Reserved runs that must not begin any more."""
     figures: tuple[Signal, ...] = ()
     """Those of the signals that are figures beyond their threshold, or expected to be."""
+    outgrown: Mapping[RunId, str] = field(default_factory=dict)
+    """Runs that wait for their checks though other weights are needed by now; and why."""
 
     @property
     def signals(self) -> tuple[Signal, ...]:
@@ -133,6 +135,7 @@ class Evaluator:
             courses=pools.courses,
             overtaken=overtaken(scene),
             figures=tuple(chain.from_iterable(self._board.figures.values())),
+            outgrown=pools.outgrown,
         )
 
     # --- states ----------------------------------------------------------------------------------------------------

@@ -67,10 +67,12 @@ class HeldByPerson:
 
 
 class AwaitingResolve:
+    """Not about a pool: its load goes on growing while its alert fires, and each look asks anew what helps."""
+
     def check(self, case: Case) -> Decision | None:
         episode = case.episode
         within = case.policy.resolve_within
-        if episode is None or not episode.is_mended(case.newest_since, case.scene.now, within):
+        if episode is None or case.pool is not None or not episode.is_mended(case.newest_since, case.scene.now, within):
             return None
         ended = episode.latest.ended_at or case.scene.now
         return case.decided(

@@ -11,6 +11,7 @@ from math import fsum
 
 from bsm_remediate.domain.ids import NodeId
 
+LOAD_EVERY = timedelta(seconds=15)
 LOCK = "pool:"
 """Begins the name of a pool's lock: a run that sets its weights has it to itself."""
 
@@ -62,6 +63,8 @@ class Pool:
     serves: tuple[NodeId, ...] = ()
     query: str = ""
     """Where the live load is read; empty: it isn't."""
+    every: timedelta = LOAD_EVERY
+    """How often it is read."""
     apply: Apply | None = None
     """None: its weights are shown, and never set."""
     comfortable: float = 0.8
@@ -119,8 +122,20 @@ class Load:
     """
     replicas: float | None = None
     """How many run, of a pool that scales; None: it isn't known."""
+    turned_away: Mapping[NodeId, float] = field(default_factory=dict)
+    """Share of a service's load that the load balancer was last told to turn away."""
     at: datetime | None = None
     """When it was read."""
+
+    @property
+    def admitted(self) -> dict[NodeId, float]:
+        """What of `by_service` isn't turned away. All of it where the members have more than that: then it is read
+        behind the load balancer, or that has forgotten (a reload of its configuration) what it was told.
+        """
+        rest = {one: load * (1 - self.turned_away.get(one, 0.0)) for one, load in self.by_service.items()}
+        halfway = (fsum(rest.values()) + fsum(self.by_service.values())) / 2
+        is_forgotten = bool(self.by_member) and fsum(self.by_member.values()) > halfway
+        return dict(self.by_service) if is_forgotten else rest
 
     @property
     def total(self) -> float:

@@ -10,15 +10,15 @@ from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.case import Case, Scene
 from bsm_remediate.domain.decision import Decision, Verdict
-from bsm_remediate.domain.guard import Guard, decide
-from bsm_remediate.domain.ids import Fingerprint, NodeId
+from bsm_remediate.domain.guard import AlreadyRunning, Guard, decide
+from bsm_remediate.domain.ids import Fingerprint, NodeId, RunId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Load, Pool
 from bsm_remediate.domain.pool_rates import rates_of
 from bsm_remediate.domain.rebalancing import Rate
 from bsm_remediate.domain.rebalancing_course import Course, Move, Turn, courses_after, turn
 from bsm_remediate.domain.rebalancing_task import normal_again, rebalance
-from bsm_remediate.domain.run import Run
+from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.scaling import Adjustment, scale
 from bsm_remediate.domain.signal import Signal, Statement
 from bsm_remediate.domain.state import State
@@ -96,6 +96,8 @@ class PoolLook:
         self._turns: dict[str, tuple[Turn, _Answer] | str] = {}
         self.courses = _courses(scene) if scene.bundle.pools else {}
         """Where each pool stands, for the look after this one."""
+        self.outgrown: dict[RunId, str] = {}
+        """Runs that have set weights and wait for their checks, while the load asks for others already; and why."""
 
     def decide(self, case: Case, guards: Iterable[Guard]) -> Decided:
         """About a case whose alternative sets the weights of a pool."""
@@ -104,6 +106,7 @@ class PoolLook:
             return Decided(decision=decide(case, guards))
         busy = self._busy(case, pool)
         if busy is not None:
+            self._note_outgrown(case, pool, guards)
             return Decided(decision=busy)
         decision = decide(case, guards)
         if not (decision.verdict.is_planned or decision.verdict is Verdict.SHADOW):
@@ -169,6 +172,19 @@ class PoolLook:
                 return case.decided(Verdict.ALREADY_RUNNING, reason)
         return None
 
+    def _note_outgrown(self, case: Case, pool: Pool, guards: Iterable[Guard]) -> None:
+        """A load that grows while the weights for a smaller one are verified can't wait for that."""
+        waiting = [run for run in self._scene.situation.runs if run.pool == pool.id and run.state.holds_locks]
+        if not waiting or any(run.state is not RunState.VERIFYING or run.passed_at is not None for run in waiting):
+            return
+        others = (one for one in guards if not isinstance(one, AlreadyRunning))
+        found = self._turn(pool)
+        if isinstance(found, str) or found[0].move is not Move.RELIEVE:
+            return
+        if decide(case, others).verdict is Verdict.RUN:
+            why = f"the load asks for other weights already: {found[0].reason}"
+            self.outgrown.update({run.id: why for run in waiting})
+
     def _turn(self, pool: Pool) -> tuple[Turn, _Answer] | str:
         """What to do with the pool now; or why that can't be told."""
         if pool.id not in self._turns:
@@ -191,7 +207,7 @@ class PoolLook:
         except WrongUsage as error:
             return str(error)
         course, currency = self.courses[pool.id], scene.bundle.currency
-        taken = turn(course, answer.best, answer.normal, now=scene.now, currency=currency)
+        taken = turn(course, answer.best, answer.normal, now=scene.now, currency=currency, read_at=load.at)
         self.courses[pool.id] = replace(course, calm_since=taken.calm_since)
         return taken, answer
 

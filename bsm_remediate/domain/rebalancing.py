@@ -20,6 +20,8 @@ NOTHING = 1e-6
 
 _GAIN = 0.01
 """Share of the present loss that must be saved."""
+_SHED = 0.05
+"""Share of a service's load that must be turned away more or less, once some is."""
 _RELIEF = 0.02
 """Share of its capacity by which a pressed member must be relieved."""
 
@@ -66,8 +68,10 @@ class Traffic:
 
     services: tuple[NodeId, ...]
     load: float
+    turned_away: float = 0.0
+    """Share of it that is turned away now."""
     served: float
-    """Now: what finds room where it goes."""
+    """Now: what isn't turned away and finds room where it goes."""
     served_after: float
     rate: Rate
     """Loss per minute when none of it is served."""
@@ -143,6 +147,8 @@ class Rebalancing:
         else every breath of the load would move weights.
         """
         lower = self.now.weighted - self.after.weighted > max(_GAIN * self.now.weighted, NOTHING)
+        if any(one.turned_away > NOTHING for one in self.traffic):
+            lower = lower and any(abs(one.shed - one.turned_away) >= _SHED for one in self.traffic)
         comfortable = self.pool.comfortable
         relief = max(
             (one.use - max(one.use_after, comfortable) for one in self.members if not one.unavailable), default=0.0

@@ -62,17 +62,20 @@ class _Task:
         self.allowed: Numbers = np.array([[_takes(one, kind) for one in pool.members] for kind in self.kinds], bool)
         self.allowed = self.allowed.reshape(len(self.kinds), len(pool.members))
         there = np.array([load.by_member.get(one.id, 0.0) for one in pool.members])
-        self.now: Numbers = self.spread(there if there.any() else self.room)
+        admitted = load.admitted
+        self.admitted: Numbers = np.array([admitted[one] for one in named]) if load.by_service else self.demand
+        self.now: Numbers = self.spread(there if there.any() else self.room, self.admitted)
 
-    def spread(self, weights: Numbers) -> Numbers:
-        """Where all traffic goes, traffic by members, at `weights` of the members, or of each kind of traffic its own;
-        by capacity where they leave a kind without a member.
+    def spread(self, weights: Numbers, demand: Numbers | None = None) -> Numbers:
+        """Where all traffic (default: the whole demand) goes, traffic by members, at `weights` of the members, or of
+        each kind of traffic its own; by capacity where they leave a kind without a member.
         """
         own = np.where(self.allowed, weights, 0.0)
         lost = own.sum(axis=1) <= 0
         own[lost] = np.where(self.allowed[lost], self.room, 0.0)
         whole = own.sum(axis=1, keepdims=True)
-        return self.demand[:, None] * np.divide(own, whole, out=np.zeros_like(own), where=whole > 0)
+        much = self.demand if demand is None else demand
+        return much[:, None] * np.divide(own, whole, out=np.zeros_like(own), where=whole > 0)
 
     def fitting(self, placed: Numbers) -> Numbers:
         """What of it finds room when it lies like that: of a full member all lose alike."""
@@ -158,6 +161,7 @@ class _Task:
             Traffic(
                 services=kind,
                 load=float(self.demand[number]),
+                turned_away=float(1 - self.admitted[number] / self.demand[number]) if self.demand[number] > 0 else 0.0,
                 served=float(served_now[number]),
                 served_after=float(served[number]),
                 rate=self.rates[number],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bsm_remediate.domain.rebalancing import Rebalancing, Share
+from bsm_remediate.domain.rebalancing import NOTHING, Rebalancing, Share
 
 _NAMED = 3
+_HARDLY = 0.0005
+"""Share of the traffic that is shown as none."""
 
 
 def rebalancing_words(found: Rebalancing, currency: str) -> str:
@@ -14,6 +16,8 @@ def rebalancing_words(found: Rebalancing, currency: str) -> str:
     if not found.helps:
         return f"{found.pool.id} is as good as it gets: {_standing(found, currency)}"
     parts = [f"moves {found.moved:.1%} of the traffic of {found.pool.id} away from {_names(found)}"]
+    if found.moved < _HARDLY:
+        parts = [f"leaves the traffic of {found.pool.id} where it is"]
     if found.gain.money > 0:
         parts.append(f"saves {found.gain.money:,.2f} of {found.now.money:,.2f} {currency}/min")
     elif found.gain.weighted > 0:
@@ -22,6 +26,9 @@ def rebalancing_words(found: Rebalancing, currency: str) -> str:
         before = max(one.use for one in found.members if not one.unavailable)
         after = max(one.use_after for one in found.members if not one.unavailable)
         parts.append(f"the fullest member is at {after:.0%} then instead of {before:.0%}")
+    again = [one.name for one in found.traffic if one.turned_away > NOTHING and one.shed <= 0]
+    if again:
+        parts.append(f"there is room for all of {', '.join(again)} again")
     shed = shed_words(found)
     return "; ".join([*parts, shed] if shed else parts)
 
@@ -32,7 +39,15 @@ def shed_words(found: Rebalancing) -> str:
     return "there is no room for " + ", ".join(f"{one.shed:.1%} of {one.name}" for one in shed) if shed else ""
 
 
+def turned_away(found: Rebalancing) -> str:
+    """Of what a part is turned away now; empty: of nothing."""
+    return ", ".join(one.name for one in found.traffic if one.turned_away > NOTHING)
+
+
 def _standing(found: Rebalancing, currency: str) -> str:
+    away = [f"{one.turned_away:.0%} of {one.name}" for one in found.traffic if one.turned_away > NOTHING]
+    if away:
+        return f"there is no room for the {', '.join(away)} that is turned away"
     if found.now.money > 0:
         return f"losing {found.now.money:,.2f} {currency}/min, which other weights hardly lower"
     if found.pressed > found.least:

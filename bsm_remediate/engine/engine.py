@@ -48,6 +48,7 @@ from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
 from bsm_remediate.engine.telling import Telling
+from bsm_remediate.engine.turned_away import TurnedAway
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Store, Workflows
@@ -114,6 +115,7 @@ class Engine:
         self._in_force = BundleInForce(evaluator, reload, taken=self._bundle_taken)
         self._brake = brake
         self._meter = meter
+        self._turned_away = TurnedAway(store)
         self._lessons = Lessons(store)
         self._store = store
         self._clock = clock
@@ -133,6 +135,7 @@ class Engine:
             may_act=lease.is_valid,
             remains_s=lease.remains_s,
             leaving=self._leaving.is_set,
+            outgrown=lambda run: self.evaluation.outgrown.get(run, "") if self.evaluation is not None else "",
         )
         self._under_way = UnderWay(remediation, store, clock, ended=self.wake)
         self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
@@ -476,6 +479,7 @@ class Engine:
         brake = self._brake()
         return replace(
             known,
+            loads=self._turned_away.beside(known.loads, known.runs),
             goal=goal,
             pauses=known.pauses if brake is None else (*known.pauses, brake),
             policy_active_since=(known.policy_active_since or {}) if self._options.asks_age else None,

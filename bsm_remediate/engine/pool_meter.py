@@ -21,7 +21,6 @@ from bsm_remediate.ports import Clock, MetricSource
 
 _log = logging.getLogger(__name__)
 
-EVERY = timedelta(seconds=15)
 STALE_AFTER = timedelta(seconds=60)
 """Nobody moves traffic by an older reading."""
 
@@ -84,7 +83,7 @@ class PoolMeter:
         self._digest, self._mapper = bundle.digest, Mapper(bundle)
         wanted = {one.rebalance for policy in bundle.policies.values() for one in policy.do}
         self._metered = {
-            pool.id: _Metered(pool, Schedule(name=pool.id, every=EVERY, seed=self._seed, due_at=now))
+            pool.id: _Metered(pool, Schedule(name=pool.id, every=pool.every, seed=self._seed, due_at=now))
             for pool in pools
             if pool.query and pool.id in wanted and self._source is not None
         }

@@ -69,10 +69,12 @@ class Remediation:
         may_act: Callable[[], bool],
         remains_s: float,
         leaving: Callable[[], bool],
+        outgrown: Callable[[RunId], str] = lambda _run: "",
     ) -> None:
         """`gate` has the last word before a new run's playbook. `may_act` turns false when this engine has lost its
         lease: its playbooks are ended then. `remains_s`: those of an engine that died may be ending for so long after
         its runs were taken up. `leaving`: the engine ends, and what is under way is left to the next one as it stands.
+        `outgrown`: why a run that waits for its checks must give way to the next; empty: it needn't.
         """
         self._records = records
         self._journal = RunJournal(records, clock, leaving=leaving)
@@ -84,6 +86,7 @@ class Remediation:
         self._may_act = may_act
         self._remains_s = remains_s
         self._leaving = leaving
+        self._outgrown = outgrown
 
     def carry_out(self, run: RunId, stage: Stage, cancelled: Callable[[], bool]) -> None:
         """Take `run` from where it stands to its end. Raises `RunNotRecorded` when another engine has taken it over, or
@@ -235,6 +238,10 @@ class Remediation:
                 reason = f"not restored {verification.reason(now)}"
                 run = replace(run, passed_at=None)
                 self._journal.record(run, "run.not_verified", end=RunEnd.NOT_VERIFIED, outcome=reason)
+                return
+            outgrown = self._outgrown(run.id) if progress is Progress.WAITING else ""
+            if outgrown:
+                self._journal.over(run, RunState.CANCELLED, RunEnd.DECIDED_ANEW, outgrown)
                 return
             self._clock.wait(pause, until=lambda: self._is_to_stop(work))
 

@@ -72,6 +72,8 @@ class Unresolved:
 
     def _look(self, order: WorkOrder, run: Run, now: datetime) -> None:
         since = run.ended_at or now
+        if order.weights is not None and order.is_last:
+            return  # a pool may be pressed for long, and is as well served as it can be: each look asks what helps
         if now - since >= order.resolve_within:
             waited = format_duration(now - since)
             self._end_wait(

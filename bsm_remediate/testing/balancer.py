@@ -21,9 +21,13 @@ class SimulatedBalancer:
         self.replicas: int | None = None
         """How many run, of pools that scale; None: as few as may."""
 
+        self.shed: dict[str, float] = {}
+        """Service → per cent of its traffic that is turned away."""
+
     def set(self, weights: Weights) -> None:
         self.weights.update(weights.members)
         self.replicas = weights.replicas if weights.replicas is not None else self.replicas
+        self.shed = dict(weights.shed)
 
     def loads(self, pools: Sequence[Pool]) -> Mapping[str, Load]:
         return {pool.id: self._load(pool) for pool in pools if pool.id in self.traffic}
@@ -35,6 +39,8 @@ class SimulatedBalancer:
             return Load(by_member=everywhere, by_service=self.by_service.get(pool.id, {}), replicas=running)
         weights = {one.id: self.weights.get(one.id, one.capacity) for one in pool.members}
         whole = sum(weights.values())
-        traffic = self.traffic[pool.id]
+        by_service = self.by_service.get(pool.id, {})
+        away = sum(load * self.shed.get(service, 0.0) / 100 for service, load in by_service.items())
+        traffic = self.traffic[pool.id] - away
         by_member = {name: traffic * one / whole if whole else 0.0 for name, one in weights.items()}
-        return Load(by_member=by_member, by_service=self.by_service.get(pool.id, {}))
+        return Load(by_member=by_member, by_service=by_service)

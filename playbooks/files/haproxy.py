@@ -2,6 +2,8 @@
 
 haproxy.py SOCKET state BACKEND             prints the servers of BACKEND as JSON
 haproxy.py SOCKET weights BACKEND SHARES    prints, as JSON, the commands that give its servers these shares;
+haproxy.py SOCKET shed MAP SHARES           those that write these shares (per cent by service) into a map file, in
+                                            hundredths of a per cent, and 0 for whoever isn't named;
 haproxy.py SOCKET drain BACKEND SERVER      those that take the server out gently,
 haproxy.py SOCKET undrain BACKEND SERVER    and those that let it take requests again
 haproxy.py SOCKET do COMMAND...             carries out all commands
@@ -20,6 +22,7 @@ Servers = Dict[str, Server]
 
 MAINTENANCE, DRAINING = 0x01 | 0x02 | 0x04, 0x08 | 0x10
 GREATEST = 256
+WHOLE = 10000
 TIMEOUT_S = 5.0
 
 
@@ -29,6 +32,9 @@ def main(place: str, verb: str, words: list[str]) -> None:
             answer = say(place, command).strip()
             if answer:
                 raise SystemExit(f"HAProxy answers '{answer}' to '{command}'")
+        return
+    if verb == "shed":
+        print(json.dumps(shedding(words[0], entries(place, words[0]), json.loads(words[1]))))
         return
     backend, known = words[0], servers(place, words[0])
     if verb == "state":
@@ -54,6 +60,17 @@ def weighting(backend: str, known: Servers, shares: dict[str, float]) -> list[st
         f"set server {backend}/{name} weight {weight}"
         for name, weight in wanted.items()
         if weight != known[name]["weight"]
+    ]
+
+
+def shedding(map_file: str, known: dict[str, str], shares: dict[str, float]) -> list[str]:
+    """None above 0 becomes 0, and nothing is turned away whole by rounding."""
+    wanted = {name: max(1, min(round(share * 100), WHOLE)) if share else 0 for name, share in shares.items()}
+    wanted = {**dict.fromkeys(known, 0), **wanted}
+    return [
+        f"{'set' if name in known else 'add'} map {map_file} {name} {parts}"
+        for name, parts in wanted.items()
+        if known.get(name) != str(parts)
     ]
 
 
@@ -99,6 +116,15 @@ def servers(place: str, backend: str) -> Servers:
         }
         for row in rows(state, " ")
     }
+
+
+def entries(place: str, map_file: str) -> dict[str, str]:
+    """Key and value of each entry of a map that HAProxy has loaded."""
+    answer = say(place, "show map " + map_file)
+    lines = [line.split() for line in answer.splitlines() if line.strip()]
+    if any(not line[0].startswith("0x") for line in lines):
+        raise SystemExit(f"HAProxy uses no map {map_file}: {answer.strip()}")
+    return {line[1]: line[2] for line in lines if len(line) > 2}
 
 
 def rows(text: str, sign: str) -> list[dict[str, str]]:

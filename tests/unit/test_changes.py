@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bsm_remediate.domain.bundle import Bundle, OnCall, Settings, Team
+from bsm_remediate.domain.bundle import Bundle, Settings, Team
 from bsm_remediate.domain.calendar import Calendar, WeeklyHours
 from bsm_remediate.domain.change import Change, ChangeOutcome, ChangeState
 from bsm_remediate.domain.ids import ChangeId, Digest, NodeId
+from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.planned_change import ChangeTimes, PlannedChange
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Alternative

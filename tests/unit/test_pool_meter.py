@@ -79,6 +79,18 @@ def test_a_pool_that_no_policy_rebalances_is_not_asked_for(shop: Shop) -> None:
     assert set(shop.loads(60)) == {"web"}
 
 
+def test_a_pool_is_read_as_often_as_it_says(shop: Shop, tmp_path: Path) -> None:
+    shop.figures.set("traffic", {"web-1": 70.0})
+    shop.loads(60)
+    assert 3 <= len(shop.figures.asked_at) <= 6  # each 15 s
+    often = tmp_path / "often"
+    often.mkdir()
+    other = Shop(often, SHOP.replace("load: {query: traffic}", "load: {query: traffic, every: 2s}"))
+    other.figures.set("traffic", {"web-1": 70.0})
+    other.loads(60)
+    assert 15 <= len(other.figures.asked_at) <= 40
+
+
 def test_before_the_first_reading_and_without_a_source_no_load_is_known(shop: Shop) -> None:
     assert shop.loads(0) == {}
     shop.figures.is_away = True

@@ -33,13 +33,14 @@ class Look:
     """Once what it says is done."""
 
 
-def looked(course: Course, minute: float, first: float, second: float) -> Look:
-    """A look at that minute, with these loads of web-1 and web-2."""
+def looked(course: Course, minute: float, first: float, second: float, *, read: float | None = None) -> Look:
+    """A look at that minute, with these loads of web-1 and web-2, which were read at minute `read`."""
     load = Load(by_member={NodeId("web-1"): first, NodeId("web-2"): second})
     best = rebalance(POOL, load, rates=RATES, unavailable={})
     normal = normal_again(POOL, load, rates=RATES, unavailable={})
     now = NINE + timedelta(minutes=minute)
-    found = turn(course, best, normal, now=now, currency="EUR")
+    read_at = NINE + timedelta(minutes=read) if read is not None else None
+    found = turn(course, best, normal, now=now, currency="EUR", read_at=read_at)
     moved = Course(moved_at=now, is_relieved=found.move is Move.RELIEVE)
     stays = replace(course, calm_since=found.calm_since)
     return Look(found.move, found.reason, stays if found.move is Move.STAY else moved)
@@ -71,6 +72,14 @@ def test_no_second_move_before_the_first_one_shows() -> None:
     assert soon.move is Move.STAY
     assert "moved 30s ago" in soon.reason
     assert looked(moved, 1, 95, 20).move is Move.RELIEVE
+
+
+def test_a_load_that_was_read_before_the_first_move_shows_moves_nothing() -> None:
+    moved = looked(Course(), 0, 95, 20).course
+    late = looked(moved, 1.4, 95, 20, read=0.5)
+    assert late.move is Move.STAY
+    assert "moved 1m24s ago" in late.reason
+    assert looked(moved, 1.4, 95, 20, read=1).move is Move.RELIEVE
 
 
 def test_normal_weights_return_after_ten_calm_minutes() -> None:

@@ -185,6 +185,115 @@ def test_when_not_all_fits_the_playbook_is_told_what_to_turn_away(shop: Timeline
     assert weights.shed == {"search": 30.0}
 
 
+@pytest.fixture
+def checked(tmp_path: Path) -> Timeline:
+    """The policy asks whether they answer, which they do."""
+    text = SHOP.replace(
+        "do: [{rebalance: web}]", "do: [{rebalance: web}]\n    verify: [{tcp: '{{ component.id }}:80'}]"
+    )
+    return pressed(Timeline(bundle_of(tmp_path, text), MemoryStore()))
+
+
+def test_a_load_that_goes_on_growing_is_relieved_again_while_its_alert_still_fires(checked: Timeline) -> None:
+    """Its alert can't end before the load does, and the next move can't wait for that."""
+    shop = checked
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.at("09:01:30")
+    assert len(shop.executor.calls) == 1
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:01:35")
+    assert len(shop.executor.calls) == 2
+
+
+def test_weights_that_are_being_verified_give_way_once_a_growing_load_asks_for_others(shop: Timeline) -> None:
+    """Its alert can't end, so the first run would wait for that for ten minutes."""
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    first = shop.run_of("web-1")
+    shop.at("09:02:00").expect(running={"web-1"})
+    assert shop.run_of("web-1").id == first.id
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:02:10")
+    assert len(shop.executor.calls) == 2
+    assert "the load asks for other weights already" in next(run for run in shop.runs() if run.id == first.id).outcome
+
+
+def test_a_pause_leaves_weights_to_their_verification(shop: Timeline) -> None:
+    shop.at("09:00:00").fires("WebSlow", instance="web-1")
+    shop.at("09:02:00").asks("pause", reason="the auditors are here")
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:02:10").expect(running={"web-1"})
+    assert len(shop.executor.calls) == 1
+
+
+def test_what_is_turned_away_already_is_not_turned_away_again_and_again(checked: Timeline) -> None:
+    shop = sale(checked, search=100.0)
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.at("09:00:10")
+    assert shop.executor.calls[-1].weights is not None
+    assert shop.executor.calls[-1].weights.shed == {"search": 30.0}
+    shop.at("09:20:00")
+    assert len(shop.executor.calls) == 1
+    sale(shop, search=120.0)
+    shop.at("09:21:30")
+    assert len(shop.executor.calls) == 2
+    assert shop.executor.calls[-1].weights is not None
+    assert shop.executor.calls[-1].weights.shed == {"search": pytest.approx(41.6667)}
+    shop.restarts()
+    shop.at("09:30:00")
+    assert len(shop.executor.calls) == 2
+
+
+def test_once_there_is_room_again_nobody_is_turned_away(checked: Timeline) -> None:
+    shop = sale(checked, search=100.0)
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    sale(shop.at("09:05:00"), search=60.0)  # 210 of 220: pressed, and yet there is room
+    shop.at("09:06:10")
+    weights = shop.executor.calls[-1].weights
+    assert weights is not None
+    assert weights.shed == {}
+    assert "there is room for all of search again" in shop.run_of("web-1").reason
+
+
+def test_nobody_is_turned_away_for_the_time_that_normal_weights_wait(checked: Timeline) -> None:
+    """Its alert is over, and weights alone would have stayed for ten minutes."""
+    shop = sale(checked, search=100.0)
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    sale(shop.at("09:05:00"), search=0.5).resolves("WebSlow", instance="web-1")
+    shop.at("09:05:30")
+    assert shop.balancer.shed == {}
+    assert "there is room for all of search again" in shop.run_of("web-1").reason
+    assert len(shop.executor.calls) == 2
+
+
+def test_a_balancer_that_has_forgotten_whom_to_turn_away_is_told_again(checked: Timeline) -> None:
+    shop = sale(checked, search=100.0)
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.at("09:05:00")
+    shop.balancer.shed = {}  # somebody has reloaded its configuration
+    shop.at("09:05:10")
+    assert len(shop.executor.calls) == 2
+    assert shop.balancer.shed == {"search": 30.0}
+
+
+def sale(shop: Timeline, *, search: float) -> Timeline:
+    """150 of checkout, and so much of search, for a capacity of 220."""
+    shop.balancer.traffic["web"] = 150.0 + search
+    shop.balancer.by_service["web"] = {NodeId("checkout"): 150.0, NodeId("search"): search}
+    return shop
+
+
+def test_a_pool_that_stays_pressed_is_not_handed_to_a_person(checked: Timeline) -> None:
+    shop = checked
+    shop.at("09:00:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    for minute in range(1, 40, 5):
+        shop.at(f"09:{minute:02}:00").fires("WebSlow", instance="web-1").healthy("web-1")
+    shop.expect(held={"web-1": "already_ok"})
+    assert shop.run_of("web-1").state is RunState.SUCCEEDED
+    shop.balancer.traffic["web"] = 190.0
+    shop.at("09:40:00")
+    assert len(shop.executor.calls) == 2
+
+
 def relieved(shop: Timeline) -> Timeline:
     """Relieved at nine, its alert gone a little later, and over."""
     shop.at("09:00:00").fires("WebSlow", instance="web-1")

@@ -37,6 +37,8 @@ class LoadBalancer:
     def __init__(self, children: Children, folder: Path, servers: dict[str, int]) -> None:
         self.port = free_port()
         self.socket = folder / "admin.sock"
+        self.shed_map = folder / "shed.map"
+        self.shed_map.write_text("search 0\ncheckout 0\n")
         lines = [f"  server {name} 127.0.0.1:{port} check inter 200ms weight 100" for name, port in servers.items()]
         (folder / "haproxy.cfg").write_text(
             f"global\n  stats socket {self.socket} level admin\n"
@@ -44,6 +46,9 @@ class LoadBalancer:
             f"frontend entry\n  bind 127.0.0.1:{self.port}\n  default_backend web\n"
             "backend web\n  balance roundrobin\n" + "\n".join(lines) + "\n"
             "backend archive\n  server web-1 127.0.0.1:1\n"
+            f"frontend search\n  mode http\n  bind 127.0.0.1:{free_port()}\n"
+            f"  http-request set-var(txn.shed) str(search),map_str_int({self.shed_map},0)\n"
+            "  http-request return status 503 if { rand(10000),sub(txn.shed) lt 0 }\n  http-request return status 200\n"
         )
         command = [program("haproxy"), "-db", "-f", str(folder / "haproxy.cfg")]
         Daemon(children, folder, command, self.port).start()
@@ -54,6 +59,10 @@ class LoadBalancer:
             stream.connect(str(self.socket))
             stream.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: stream.recv(65536), b"")).decode()
+
+    def shed(self) -> dict[str, str]:
+        lines = [line.split() for line in self.say(f"show map {self.shed_map}").splitlines() if line]
+        return {name: parts for _, name, parts in lines}
 
     def weights(self) -> list[str]:
         return [self.say(f"get weight web/web-{number}").split()[0] for number in (1, 2, 3)]
@@ -66,6 +75,9 @@ class LoadBalancer:
         for number in (1, 2, 3):
             self.say(f"set server web/web-{number} weight 100")
             self.say(f"set server web/web-{number} state ready")
+        self.say(f"clear map {self.shed_map}")
+        for service in ("search", "checkout"):
+            self.say(f"add map {self.shed_map} {service} 0")
         wait_until(lambda: all(self.status(f"web-{n}").startswith("UP") for n in (1, 2, 3)), "all servers are up")
 
 
@@ -118,6 +130,32 @@ def test_weights_of_a_rebalancing_go_first_and_are_scaled(balancer: LoadBalancer
     )
     assert played.succeeded, played.output
     assert balancer.weights() == ["256", "128", "1"]
+
+
+def test_what_there_is_no_room_for_is_turned_away_until_there_is(balancer: LoadBalancer, tmp_path: Path) -> None:
+    given = {**balancer.given, "haproxy_shed_map": str(balancer.shed_map)}
+    weights = [{"name": "web-1", "value": 60}, {"name": "web-2", "value": 40}]
+    sale = {"weights": weights, "shed": [{"name": "search", "value": 29.4118}, {"name": "stock", "value": 0.001}]}
+    only_looks_in_check_mode("set_weights.yml", tmp_path, given, bsm=sale)
+    assert balancer.shed() == {"search": "0", "checkout": "0"}
+    does_its_work_once("set_weights.yml", tmp_path, given, bsm=sale, run=(3, 1))
+    assert balancer.shed() == {"search": "2941", "checkout": "0", "stock": "1"}
+    quiet = play("set_weights.yml", tmp_path, given, bsm={"weights": weights, "shed": []}, run=(4, 1))
+    assert quiet.succeeded, quiet.output
+    assert balancer.shed() == {"search": "0", "checkout": "0", "stock": "0"}
+    assert balancer.weights() == ["60", "40", "100"]
+
+
+def test_a_map_that_the_load_balancer_does_not_use_is_refused(balancer: LoadBalancer, tmp_path: Path) -> None:
+    given = {**balancer.given, "lb_weights": {"web-1": 1}}
+    said = refusals(
+        "set_weights.yml",
+        tmp_path,
+        {**given, "haproxy_shed_map": f"{balancer.shed_map}.old"},
+        {**given, "haproxy_shed_map": "/a; show info"},
+    )
+    assert "HAProxy uses no map" in said[0]
+    assert balancer.weights()[0] == "100"
 
 
 def test_a_rebalancing_reaches_the_load_balancer_through_the_engines_own_executor(
