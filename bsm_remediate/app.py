@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.webhooks.terms import Terms
     from bsm_remediate.domain.pool import Load, Pool
     from bsm_remediate.domain.seal import Keyring
-    from bsm_remediate.engine.engine import Engine, EngineOptions
+    from bsm_remediate.engine.engine import Engine
+    from bsm_remediate.engine.options import EngineOptions
     from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Notifier, Prober, Store, Workflows
 
 

@@ -34,7 +34,7 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool, check: bool) -> 
     """
     from bsm_remediate.cli.dry_run import rehearse
     from bsm_remediate.cli.foreground import carry_out
-    from bsm_remediate.engine.engine import EngineOptions
+    from bsm_remediate.engine.options import EngineOptions
 
     document = _read(plan)
     bundle = deployment.load_bundle(scrutinise=True)

@@ -14,7 +14,7 @@ from bsm_remediate.domain.alert import AlertStatus
 from bsm_remediate.domain.decision import Verdict
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.run import RunEnd, RunState
-from bsm_remediate.engine.engine import EngineOptions
+from bsm_remediate.engine.options import EngineOptions
 
 if TYPE_CHECKING:
     from bsm_remediate.app import Installation

@@ -31,7 +31,7 @@ def command(deployment: Deployment, alert_file: str, goal: str, executors: int |
     from bsm_remediate.cli.dry_run import rehearse
     from bsm_remediate.cli.foreground import carry_out
     from bsm_remediate.cli.plan import show_plan
-    from bsm_remediate.engine.engine import EngineOptions
+    from bsm_remediate.engine.options import EngineOptions
 
     bundle = deployment.load_bundle(scrutinise=True)
     known_goal(bundle, goal)

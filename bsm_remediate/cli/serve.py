@@ -64,7 +64,7 @@ def command(
     Alertmanager posts to /api/v1/webhooks/alertmanager. SIGHUP reloads the bundle; SIGTERM lets running playbooks end.
     """
     from bsm_remediate.cli.moments import known_goal
-    from bsm_remediate.engine.engine import EngineOptions
+    from bsm_remediate.engine.options import EngineOptions
     from bsm_remediate.web.server import serve
 
     level = [logging.WARNING, logging.INFO, logging.DEBUG][min(deployment.verbosity, 2)]

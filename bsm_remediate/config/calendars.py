@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from bsm_remediate.config.draft import Draft, Entry, nearest
-from bsm_remediate.config.schema import CalendarSection
+from bsm_remediate.config.organisation_schema import CalendarSection
 from bsm_remediate.domain.calendar import Calendar, Times, WeeklyHours
 
 _KINDS = {

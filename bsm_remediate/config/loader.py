@@ -22,13 +22,7 @@ from bsm_remediate.config.organisation import know_duties, read_goals, read_team
 from bsm_remediate.config.policies import PolicyReader
 from bsm_remediate.config.pools import PoolReader
 from bsm_remediate.config.reader import Document, Place, bundle_files, read
-from bsm_remediate.config.schema import (
-    LATER,
-    NAMED_SECTIONS,
-    BundleSchema,
-    DefaultsSection,
-    SettingsSection,
-)
+from bsm_remediate.config.schema import LATER, NAMED_SECTIONS, BundleSchema, DefaultsSection, SettingsSection
 from bsm_remediate.config.standards import settings_of
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.finding import Finding, Severity

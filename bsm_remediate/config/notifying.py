@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bsm_remediate.config.calendars import read_zone
 from bsm_remediate.config.draft import Draft, Entry
-from bsm_remediate.config.schema import NotifySection, PersonSection, SettingsSection, TeamSection
+from bsm_remediate.config.organisation_schema import NotifySection, PersonSection, TeamSection
+from bsm_remediate.config.schema import SettingsSection
 from bsm_remediate.domain.bundle import Team
 from bsm_remediate.domain.calendar import Calendar
 from bsm_remediate.domain.notice import NoticeKind, NoticeSeverity

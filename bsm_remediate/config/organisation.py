@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from bsm_remediate.config.calendars import read_zone
 from bsm_remediate.config.draft import Draft
-from bsm_remediate.config.schema import GoalSection, TeamSection
+from bsm_remediate.config.organisation_schema import GoalSection, TeamSection
 from bsm_remediate.domain.bundle import DEFAULT_GOAL, Goal, Team
 from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.policy import Policy

@@ -18,12 +18,7 @@ from bsm_remediate.config.matching import read_matchers
 from bsm_remediate.config.metrics import MetricReader
 from bsm_remediate.config.pools import Written
 from bsm_remediate.config.reader import Place
-from bsm_remediate.config.schema import (
-    AlternativeSection,
-    DefaultsSection,
-    GuardSection,
-    PolicySection,
-)
+from bsm_remediate.config.schema import AlternativeSection, DefaultsSection, GuardSection, PolicySection
 from bsm_remediate.config.variables import read_vars
 from bsm_remediate.domain.attempts import by_gain, worth_trying
 from bsm_remediate.domain.duration import format_duration

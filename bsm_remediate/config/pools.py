@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bsm_remediate.config.draft import Draft, Entry
-from bsm_remediate.config.schema import PoolMemberSection, PoolSection
+from bsm_remediate.config.pool_schema import PoolMemberSection, PoolSection
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.pool import LOAD_EVERY, Apply, Member, Pool, Replicas
 from bsm_remediate.domain.service_map import ServiceMap

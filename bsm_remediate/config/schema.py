@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -10,26 +10,28 @@ from pydantic import Field, model_validator
 from bsm_remediate.config.change_schema import ChangeSection
 from bsm_remediate.config.fields import (
     ClockTime,
-    Day,
     Duration,
     HostName,
-    Hours,
     Id,
-    LocalTime,
     ModeName,
     Money,
-    NoticeName,
     RateText,
     Share,
     SomeTime,
     StateName,
     Text,
-    Weekdays,
 )
 from bsm_remediate.config.formula_schema import with_formulas
+from bsm_remediate.config.organisation_schema import (
+    CalendarSection,
+    GoalSection,
+    NotifySettingsSection,
+    PersonSection,
+    TeamSection,
+)
+from bsm_remediate.config.pool_schema import PoolSection
 from bsm_remediate.config.schema_parts import CheckSection, ExpectSection, RollbackSection
 from bsm_remediate.config.schema_parts import Section as _Section
-from bsm_remediate.domain.pool import LOAD_EVERY
 
 LATER: dict[str, str] = {
     "sources": "sources that are read",
@@ -95,122 +97,6 @@ class ComponentSection(_Section):
     lock: Literal["host", "component"] | None = Field(
         default=None, description="`component`: its host is only a place to run from (default for localhost)."
     )
-
-
-class PoolMemberSection(_Section):
-    """One member of a pool: a component, or a set for all of its own."""
-
-    capacity: float | None = Field(
-        default=None, gt=0, le=1e15, allow_inf_nan=False, description="Most that it can take, in the unit of the load."
-    )
-    serves: list[Id] | None = Field(default=None, min_length=1, description="Only these of the pool's services.")
-
-
-class PoolLoadSection(_Section):
-    """Where the live load is read."""
-
-    query: Text = Field(description="PromQL; each series names its member, or the service whose load it is.")
-    every: SomeTime = Field(default=LOAD_EVERY, description="Asked so often.")
-
-
-class PoolReplicasSection(_Section):
-    """Members that are all alike: how many of them may run."""
-
-    at_least: int = Field(default=1, ge=0, le=10_000, description="Never fewer.")
-    at_most: int = Field(ge=1, le=10_000, description="Never more.")
-    capacity: float = Field(
-        gt=0, le=1e15, allow_inf_nan=False, description="Most that each can take, in the unit of the load."
-    )
-    running: Text = Field(default="", description="PromQL for how many run now: one series, or their sum.")
-    cost_per_minute: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="What each costs; one more must save more than that."
-    )
-
-
-class PoolApplySection(_Section):
-    """How weights, or the number of replicas, get into force."""
-
-    component: Id = Field(description="Where the playbook runs, the load balancer; locked meanwhile, as the pool is.")
-    playbook: Text = Field(description="File in the playbooks folder; it gets `bsm.weights`, or `bsm.replicas`.")
-    vars: dict[Text, Any] = Field(default_factory=dict, description="Variables; templates see component facts only.")
-    expect: ExpectSection = Field(default_factory=ExpectSection, description="Duration and success chance.")
-
-
-class PoolSection(_Section):
-    """Members that share load: their weights, or how many of them run, follow capacity, load and business value."""
-
-    members: dict[Id, PoolMemberSection] = Field(default_factory=dict, description="Components with their capacity.")
-    replicas: PoolReplicasSection | None = Field(default=None, description="Instead of `members`: as many as needed.")
-    load: PoolLoadSection | None = Field(default=None, description="Where the live load is read.")
-    serves: list[Id] = Field(default_factory=list, description="Services that live on it.")
-    apply: PoolApplySection | None = Field(default=None, description="The playbook that sets weights.")
-    comfortable: Share = Field(default=0.8, description="Share of its capacity up to which a member has room.")
-    clear: Share = Field(
-        default=0.7, description="The pressure is gone when normal weights would keep all members below that."
-    )
-    hold: Duration = Field(default=timedelta(minutes=10), description="For so long, before weights return to normal.")
-    window: Duration = Field(
-        default=timedelta(minutes=1), description="Until a move shows in the load; no further move before."
-    )
-
-
-class GoalSection(_Section):
-    """A named profile of weights."""
-
-    weights: dict[Text, float] = Field(default_factory=dict, description="Weight by business function (default 1).")
-
-
-class CalendarSection(_Section):
-    """When something is in force: exactly one of `hours`, `ics`, `rrule` and `holidays`."""
-
-    timezone: Text | None = Field(default=None, description="A zone like Europe/Berlin; `hours` need one, else UTC.")
-    weekdays: Weekdays | None = Field(default=None, description="Days on which `hours` begin (default: all).")
-    hours: Hours | None = Field(default=None, description="One range or several, like 08:00-18:00.")
-    ics: Text | None = Field(default=None, description="An iCalendar file in the folder of policies; its events count.")
-    rrule: Text | None = Field(default=None, description="A recurrence rule of RFC 5545, like FREQ=MONTHLY;BYDAY=-1FR.")
-    start: LocalTime | None = Field(default=None, description="When the first of `rrule` begins, in that time zone.")
-    duration: SomeTime | None = Field(default=None, description="How long each of `rrule` lasts.")
-    holidays: Text | None = Field(default=None, description="Public holidays of a country, like DE, or a part, DE-BY.")
-    exceptions: list[Id] = Field(
-        default_factory=list, alias="except", description="Calendars: while one is in force, this one isn't."
-    )
-
-
-class OnCallSection(_Section):
-    """Who is on call."""
-
-    rotation: list[Text] = Field(min_length=1, description="People in turn.")
-    every: SomeTime = Field(description="How long a turn lasts.")
-    start: Day = Field(description="The day on which the first turn begins.")
-    at: ClockTime = Field(default=time(0), description="At what time of the day turns change.")
-    timezone: Text = Field(default="UTC", description="Whose clock that is.")
-
-
-class NotifySection(_Section):
-    """An address, and what goes there; where several say the same address, whatever one of them lets through."""
-
-    to: Text = Field(description="Apprise address, `env:NAME` or `file:PATH` (where it is kept secret).")
-    severity: Literal["info", "warning", "critical"] = Field(default="info", description="The least that goes there.")
-    kinds: list[NoticeName] = Field(default_factory=list, description="Only these (default: all).")
-    about: Literal["own", "all"] = Field(default="own", description="`all`: what concerns other teams, too.")
-    when: Id | None = Field(
-        default=None, description="Only while that calendar is in force; what still stands then is told then."
-    )
-
-
-class PersonSection(_Section):
-    """A person who can be told when it is their turn."""
-
-    notify: list[Text | NotifySection] = Field(default_factory=list, description="Their own addresses.")
-
-
-class TeamSection(_Section):
-    """People and their duties."""
-
-    members: list[Text] = Field(default_factory=list, description="People.")
-    on_call: OnCallSection | None = Field(default=None, description="The rotation.")
-    notify: list[Text | NotifySection] = Field(default_factory=list, description="Where they are told.")
-    duties: list[Literal["owner", "approver"]] = Field(default_factory=list, description="What they may do.")
 
 
 class AlternativeSection(_Section):
@@ -340,31 +226,6 @@ class WatchdogSection(_Section):
 
     alertname: Text = Field(default="Watchdog", description="What it is called.")
     within: SomeTime | None = Field(default=None, description="Missing after so long (default 5m).")
-
-
-class WeeklyReportSection(_Section):
-    """What the week brought, as a message."""
-
-    to: Id = Field(description="The team that gets it.")
-    weekday: Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(default="mon", description="On that day.")
-    at: ClockTime = Field(default=time(8), description="At that time.")
-    timezone: Text = Field(default="UTC", description="Whose clock that is.")
-
-
-class NotifySettingsSection(_Section):
-    """When people are told."""
-
-    loss_over: float = Field(default=0.0, ge=0, description="A loss of more than that per minute is told.")
-    every: SomeTime | None = Field(default=None, description="At most one message to an address in that time (5m).")
-    gather: Duration | None = Field(default=None, description="What comes within that time is one message (5s).")
-    remind: SomeTime | None = Field(default=None, description="What still stands is told again after that time (4h).")
-    escalate_after: SomeTime | None = Field(
-        default=None, description="What nobody answers is told to the next person then (default: `approval`)."
-    )
-    burn: dict[Literal["1h", "6h", "3d"], float] | None = Field(
-        default=None, description="How many times too fast an objective's budget may go (1h: 14.4, 6h: 6, 3d: 1)."
-    )
-    weekly_report: WeeklyReportSection | None = Field(default=None, description="The weekly report.")
 
 
 class SettingsSection(_Section):

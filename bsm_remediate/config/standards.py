@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bsm_remediate.config.fields import parse_weekdays
-from bsm_remediate.config.schema import NotifySettingsSection, SettingsSection, StormSection, WatchdogSection
+from bsm_remediate.config.organisation_schema import NotifySettingsSection
+from bsm_remediate.config.schema import SettingsSection, StormSection, WatchdogSection
 from bsm_remediate.domain.bundle import NotifySettings, Settings, StormLimit, Watchdog, WeeklyReport
 from bsm_remediate.domain.policy import Rate
 

@@ -14,17 +14,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
-from bsm_remediate.domain.bundle import DEFAULT_GOAL, Bundle
+from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
-from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.pool import Weights
-from bsm_remediate.domain.quarantine import leaves_unknown
-from bsm_remediate.domain.rebalancing_course import Course, courses_after
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause, Situation
 from bsm_remediate.domain.work_order import WorkOrder, work_order
@@ -35,20 +31,21 @@ from bsm_remediate.engine.change_planning import ChangePlanning
 from bsm_remediate.engine.change_trials import ChangeTrials
 from bsm_remediate.engine.changes import Changes
 from bsm_remediate.engine.chronicle import Chronicle
+from bsm_remediate.engine.circumstances import Circumstances
 from bsm_remediate.engine.dispatcher import Dispatcher
 from bsm_remediate.engine.dry_run import DryRuns
-from bsm_remediate.engine.history import with_history
-from bsm_remediate.engine.lessons import Lessons
 from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.monitoring import EVERY, Monitoring
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.people import serve_people
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.remediation import Remediation
+from bsm_remediate.engine.rhythm import Rhythm
 from bsm_remediate.engine.sealer import Sealer
+from bsm_remediate.engine.standing_notes import note_active_policies, note_quarantines
 from bsm_remediate.engine.start_gate import StartGate
 from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
 from bsm_remediate.engine.telling import Telling
-from bsm_remediate.engine.turned_away import TurnedAway
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
 from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Store, Workflows
@@ -58,31 +55,12 @@ _log = logging.getLogger(__name__)
 _CANCELLED_WITHIN_S = 20.0
 _LEFT_WITHIN_S = 10.0
 """Longer than a look at a check, or the end of a playbook that is killed."""
-_SHORTEST_REST_S = 0.05
-_LONGEST_REST_S = 2.0
-_WEIGHTS_REMEMBERED = timedelta(days=30)
-"""Longer than anybody leaves a pool relieved; asked once, after a start."""
 _SEALS_WITHIN_S = 0.5
 """Then the engine looks again first: in a storm it writes faster than it may spend time on sealing."""
 _FOLLOWS_WITHIN_S = 0.2
 """Whoever reads takes what isn't read yet from the journal."""
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EngineOptions:
-    """What differs between deployments of the same bundle."""
-
-    max_mode: Mode = Mode.AUTO
-    goal: str = DEFAULT_GOAL
-    executors: int | None = None
-    asks_age: bool = True
-    """Whether signals older than their policy wait for a person; a plan that a person starts asks no age."""
-    only: frozenset[tuple[NodeId, PolicyId]] | None = None
-    """Restricts what is started to these pairs (`apply`); None: everything that is decided."""
-    tells: bool = True
-    """Whether people are told; not where one sits before it (`run`, `apply`)."""
-    begins_changes: bool = True
-    """Whether planned changes begin here; not where a person carries out one plan."""
+_USUAL = EngineOptions()
 
 
 class Engine:
@@ -106,17 +84,18 @@ class Engine:
         brake: Callable[[], Pause | None] = lambda: None,
         meter: LoadMeter | None = None,
         telling: Telling | None = None,
-        options: EngineOptions = EngineOptions(),
+        options: EngineOptions = _USUAL,
         spawn: Spawn = spawn_thread,
     ) -> None:
         """`brake` is a pause from outside the store, for when that can't be written. Without a `meter` no weights of
         pools are set; without `telling` nobody is told.
         """
         self._in_force = BundleInForce(evaluator, reload, taken=self._bundle_taken)
-        self._brake = brake
-        self._meter = meter
-        self._turned_away = TurnedAway(store)
-        self._lessons = Lessons(store)
+        self._rhythm = Rhythm(clock)
+        self.wake = self._rhythm.wake
+        """Something happened: tick soon."""
+        self.unseen_s = self._rhythm.unseen_s
+        self.wait = self._rhythm.wait
         self._store = store
         self._clock = clock
         self._options = options
@@ -139,6 +118,15 @@ class Engine:
         )
         self._under_way = UnderWay(remediation, store, clock, ended=self.wake)
         self._monitoring = Monitoring(sources, clock=clock, spawn=spawn, arrived=self.wake)
+        self._circumstances = Circumstances(
+            store,
+            clock,
+            picture=self._picture,
+            monitoring=self._monitoring,
+            meter=meter,
+            brake=brake,
+            options=options,
+        )
         self._dry_runs = DryRuns(
             executor,
             store,
@@ -170,15 +158,14 @@ class Engine:
         self._statistics = statistics or StatisticsKeeper(store, clock)
         self._is_starting = False
         """Whether the latest tick started something and the next may start more."""
-        self._woken_at: float | None = None
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
         self.evaluation: Evaluation | None = None
         """The latest; replaced as a whole, so readers of other threads see one moment."""
 
     def _planned_changes(self, executor: Executor) -> tuple[Changes, ChangeOffice]:
         rollup = lambda: self._in_force.evaluator.rollup  # noqa: E731 - a reload brings another
-        planning = ChangePlanning(self._store, bundle=lambda: self.bundle, rollup=rollup, goal=self._goal)
+        planning = ChangePlanning(
+            self._store, bundle=lambda: self.bundle, rollup=rollup, goal=lambda: self._circumstances.goal(self.bundle)
+        )
         trials = ChangeTrials(
             executor,
             self._store,
@@ -198,11 +185,6 @@ class Engine:
         )
         return changes, ChangeOffice(planning, trial=trials.ask)
 
-    def _goal(self) -> str:
-        """The goal that people have set, else this engine's own."""
-        goal = self._store.standing().goal or self._options.goal
-        return goal if goal in self.bundle.goals else DEFAULT_GOAL
-
     @property
     def bundle(self) -> Bundle:
         return self._in_force.evaluator.bundle
@@ -217,21 +199,9 @@ class Engine:
         """No policy goes further here."""
         return self._options.max_mode
 
-    def wake(self) -> None:
-        """Something happened: tick soon."""
-        if self._woken_at is None:
-            self._woken_at = self._clock.monotonic()
-        self._wake.set()
-
-    def unseen_s(self) -> float:
-        """For how many seconds something has waited to be looked at; 0 when nothing does."""
-        woken_at = self._woken_at
-        return self._clock.monotonic() - woken_at if woken_at is not None else 0.0
-
     def stop(self) -> None:
         """Start nothing more and leave `run_until_stopped`."""
-        self._stopping.set()
-        self._wake.set()
+        self._rhythm.stop()
 
     def drain(self, timeout_s: float) -> bool:
         """Wait for the playbooks under way, then leave what isn't over to the next start or to the other replicas;
@@ -251,11 +221,6 @@ class Engine:
     def journal_trouble(self) -> str:
         """What is wrong with what was sealed; empty when all is well."""
         return self._sealer.trouble
-
-    def wait(self, seconds: float) -> None:
-        """Rest until something happens, at most for so long."""
-        self._wake.wait(seconds)
-        self._wake.clear()
 
     def cancel_all(self) -> None:
         """Stop all runs under way and wait until nothing of them is left."""
@@ -294,19 +259,7 @@ class Engine:
 
     def run_until_stopped(self, *, every_s: float = 1.0) -> None:
         """Tick on every wake-up, and each `every_s` for what makes no noise (time, other processes)."""
-        while not self._stopping.is_set():
-            self._wake.clear()
-            self._woken_at = None
-            began = self._clock.monotonic()
-            try:
-                self.tick()
-            except Exception:  # noqa: BLE001 - the outermost loop of the engine
-                # The store may be away for a while; the next tick begins from what it says then.
-                _log.exception("engine.tick_failed")
-            # Alerts must be stored meanwhile: looks take little of each second, in a storm never more than two thirds.
-            took = self._clock.monotonic() - began
-            self._stopping.wait(min(max(took / 2, 0.0 if self._is_starting else _SHORTEST_REST_S), _LONGEST_REST_S))
-            self._wake.wait(every_s)
+        self._rhythm.run(self.tick, every_s=every_s, is_starting=lambda: self._is_starting)
 
     # --- start -----------------------------------------------------------------------------------------------------
 
@@ -333,15 +286,7 @@ class Engine:
             self._note_active_policies()
 
     def _note_active_policies(self) -> None:
-        """Since when each policy acts: signals from before wait for a person (DESIGN 4)."""
-        standing = self._store.standing()
-        now = self._clock.now()
-        cap = self._options.max_mode
-        acting = {one.id for one in self.bundle.policies.values() if one.do and min(one.mode, cap) >= Mode.APPROVE}
-        since = {policy: standing.policy_active_since.get(policy, now) for policy in acting}
-        noted = replace(standing, policy_active_since=since, max_mode=self._options.max_mode)
-        if noted != standing:
-            self._store.stand(noted)
+        note_active_policies(self._store, self.bundle, cap=self._options.max_mode, now=self._clock.now())
 
     # --- one tick --------------------------------------------------------------------------------------------------
 
@@ -371,7 +316,7 @@ class Engine:
     def _decide(self, evaluation: Evaluation) -> None:
         """What only the engine that leads does."""
         self._chronicle.tell(evaluation, self.bundle)
-        if self._stopping.is_set():
+        if self._rhythm.is_stopping:
             return
         self._dispatcher.withdraw(evaluation.overtaken)
         dead = self._lease.dead()
@@ -379,20 +324,13 @@ class Engine:
         for replica in dead:
             self._lease.bury(replica)
         runs = evaluation.situation.runs
-        self._note_quarantines(runs)
+        note_quarantines(self._store, runs)
         escalate_unanswered(runs, bundle=self.bundle, records=self._store, now=self._clock.now())
         self._unresolved.look_again(runs)
         self._dispatcher.take_up(runs)
         self._changes.move_on()
         if self._monitoring.is_complete and self._metering.is_complete:
             self._act(evaluation)
-
-    def _note_quarantines(self, runs: Sequence[Run]) -> None:
-        """Which runs are to be known until a person releases what they left, however long ago they were."""
-        standing = self._store.standing()
-        quarantined = tuple(run.id for run in runs if leaves_unknown(run, standing.released))
-        if set(quarantined) != set(standing.quarantined):
-            self._store.stand(replace(standing, quarantined=quarantined))
 
     def _read_all(self, *, leads: bool) -> None:
         """What the store says, mended by what the sources list and the figures say."""
@@ -452,39 +390,9 @@ class Engine:
         planned = (one.rebalancing for one in steps if one.locks == run.locks)
         return next((one.weights for one in planned if one is not None), None)
 
-    def _courses(self) -> Mapping[str, Course]:
-        """Where pools stood at the look before; after a start, by the runs that are known."""
-        if self.evaluation is not None or not self.bundle.pools:
-            return self.evaluation.courses if self.evaluation is not None else {}
-        return courses_after(self._store.runs(since=self._clock.now() - _WEIGHTS_REMEMBERED))
-
     def situation(self) -> Situation:
         """Everything that is the case now."""
-        situation = Situation(
-            at=self._clock.now(),
-            alerts=self._picture.alerts,
-            last_seen=self._picture.last_seen,
-            onsets=self._picture.onsets,
-            goal=self._options.goal,
-            executors=self._options.executors,
-            max_mode=self._options.max_mode,
-            suppressed=self._monitoring.suppressed_now(self._picture),
-            doubt=self._monitoring.doubt(self.bundle.settings.watchdog, self._picture),
-            loads=self._meter.loads(tuple(self.bundle.pools.values())) if self._meter and self._is_leading else {},
-            courses=self._courses(),
-            standing_order=tuple(step.key for step in self.evaluation.plan.steps) if self.evaluation else (),
-        )
-        known = with_history(situation, self._store, self._lessons)
-        goal = known.goal if known.goal in self.bundle.goals else DEFAULT_GOAL
-        brake = self._brake()
-        return replace(
-            known,
-            loads=self._turned_away.beside(known.loads, known.runs),
-            goal=goal,
-            pauses=known.pauses if brake is None else (*known.pauses, brake),
-            policy_active_since=(known.policy_active_since or {}) if self._options.asks_age else None,
-            max_mode=self._options.max_mode,
-        )
+        return self._circumstances.now(self.bundle, self.evaluation, leads=self._is_leading)
 
     def _serve_people(self) -> None:
         served = serve_people(

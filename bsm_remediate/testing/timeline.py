@@ -19,9 +19,10 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.domain.situation import Pause
 from bsm_remediate.engine.delivery import Delivery
-from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.engine.engine import Engine
 from bsm_remediate.engine.metering import Foresights, Metering
 from bsm_remediate.engine.metric_keeper import MetricKeeper
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.week import Week

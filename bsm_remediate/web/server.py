@@ -19,7 +19,8 @@ from bsm_remediate.adapters.webhooks.terms import Terms
 from bsm_remediate.app import Installation, now
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
-from bsm_remediate.engine.engine import Engine, EngineOptions
+from bsm_remediate.engine.engine import Engine
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.errors import StoreUnavailable, WrongUsage
 from bsm_remediate.ports import Control, Store
 from bsm_remediate.web.access import Credentials, is_loopback

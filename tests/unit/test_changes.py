@@ -19,8 +19,8 @@ from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Alternative
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
-from bsm_remediate.engine.engine import EngineOptions
 from bsm_remediate.engine.ledger import read_statistics
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.testing.builders import TCP_CHECK, bundle, component, either, policy, service
 from bsm_remediate.testing.executor import Scripted
 from bsm_remediate.testing.store import MemoryStore

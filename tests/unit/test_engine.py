@@ -17,7 +17,7 @@ from bsm_remediate.domain.policy import Check, Mode
 from bsm_remediate.domain.run import RunEnd, RunState
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.verification import Observation
-from bsm_remediate.engine.engine import EngineOptions
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.testing.executor import Scripted
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline

@@ -19,7 +19,7 @@ from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.shadow import ShadowDecision, ShadowEnd, ShadowEpisode, ShadowRun
 from bsm_remediate.domain.shadow_report import Outcome, ShadowReport, shadow_report
 from bsm_remediate.domain.shadow_words import shadow_document, told, verdict_of
-from bsm_remediate.engine.engine import EngineOptions
+from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.shadow import read_shadow_report
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import Timeline

@@ -24,7 +24,7 @@ from bsm_remediate.config.settings import Options
 from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Fingerprint
-from bsm_remediate.engine.engine import EngineOptions
+from bsm_remediate.engine.options import EngineOptions
 
 FOLDER, WHEN, NUMBER = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 _SETTLED_WITHIN_S = 60.0
