@@ -203,6 +203,8 @@ NoticeName = Literal[
     "approval_needed",
     "handed_over",
     "run_failed",
+    "change_approval",
+    "change_over",
     "breaker_open",
     "storm",
     "doubt",

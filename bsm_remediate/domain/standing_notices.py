@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from bsm_remediate.domain.approval import approvers_of
 from bsm_remediate.domain.breaker_state import open_breakers
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.change import Change
+from bsm_remediate.domain.change_notices import change_notices
 from bsm_remediate.domain.duration import format_duration
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.ids import NodeId
@@ -30,7 +32,9 @@ Burns = Mapping[NodeId, Mapping[str, float | None]]
 """By service, how many times faster than allowed its budget is used up, by window."""
 
 
-def notices_of(evaluation: Evaluation, bundle: Bundle, burns: Burns) -> tuple[Notice, ...]:
+def notices_of(
+    evaluation: Evaluation, bundle: Bundle, burns: Burns, changes: Iterable[Change] = ()
+) -> tuple[Notice, ...]:
     """All that stand now. It costs what fails and what runs there were, not what alerts there are."""
     scene = _Scene(evaluation, bundle)
     return (
@@ -40,6 +44,7 @@ def notices_of(evaluation: Evaluation, bundle: Bundle, burns: Burns) -> tuple[No
         *scene.runs(),
         *scene.breakers(),
         *scene.brakes(),
+        *change_notices(changes, bundle),
     )
 
 

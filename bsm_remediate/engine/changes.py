@@ -7,7 +7,7 @@ only followed: whatever was written before a crash, the next look goes on from t
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -58,7 +58,11 @@ class Changes:
         self._bundle = bundle
         self._rollup = rollup
         self._open: list[Change] = []
+
+    @property
+    def open(self) -> Sequence[Change]:
         """Those that aren't over, as the latest look left them."""
+        return tuple(self._open)
 
     # --- following -------------------------------------------------------------------------------------------------
 

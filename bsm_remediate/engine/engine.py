@@ -310,7 +310,7 @@ class Engine:
             self._statistics.follow(within_s=_FOLLOWS_WITHIN_S)
             self._metering.keep(within_s=_FOLLOWS_WITHIN_S)
             if self._telling is not None:
-                self._telling.tell(evaluation, self.bundle)
+                self._telling.tell(evaluation, self.bundle, self._changes.open)
         return evaluation
 
     def _decide(self, evaluation: Evaluation) -> None:

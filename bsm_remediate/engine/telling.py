@@ -6,10 +6,11 @@ sent, and how often it is tried, is `delivery`'s.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from bsm_remediate.domain.bundle import Bundle
+from bsm_remediate.domain.change import Change
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.notice import Notice
@@ -51,19 +52,19 @@ class Telling:
         """Since the start, by their result."""
         return self._delivery.attempts
 
-    def tell(self, evaluation: Evaluation, bundle: Bundle) -> None:
-        """Write what is due, and send what waits."""
+    def tell(self, evaluation: Evaluation, bundle: Bundle, changes: Iterable[Change]) -> None:
+        """Write what is due, and send what waits. `changes` are the planned ones that aren't over."""
         now = evaluation.situation.at
         is_early = self._looked_at is not None and timedelta(0) <= now - self._looked_at < LOOK_EVERY
         if not is_early:
             self._looked_at = now
             if bundle.routes:
-                self._write(evaluation, bundle, now)
+                self._write(evaluation, bundle, changes, now)
         self._delivery.send(bundle.routes, now)
 
-    def _write(self, evaluation: Evaluation, bundle: Bundle, now: datetime) -> None:
+    def _write(self, evaluation: Evaluation, bundle: Bundle, changes: Iterable[Change], now: datetime) -> None:
         settings = bundle.settings.notify
-        standing = notices_of(evaluation, bundle, self._week.burns(bundle, now))
+        standing = notices_of(evaluation, bundle, self._week.burns(bundle, now), changes)
         self._since = stands_since(standing, self._since, now)
         latest = self._delivery.latest()
         on_call = _Called(bundle, now)

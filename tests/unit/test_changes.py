@@ -17,6 +17,7 @@ from bsm_remediate.domain.on_call import OnCall
 from bsm_remediate.domain.planned_change import ChangeTimes, PlannedChange
 from bsm_remediate.domain.playbook import PlaybookOutcome
 from bsm_remediate.domain.policy import Alternative
+from bsm_remediate.domain.route import Route, Rule
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.state import State
 from bsm_remediate.engine.ledger import read_statistics
@@ -502,3 +503,36 @@ def test_what_is_cancelled_in_its_middle_has_failed() -> None:
     assert result is not None
     assert result.outcome is ChangeOutcome.FAILED
     assert "cancelled by a person" in result.words
+
+
+# --- who is told -----------------------------------------------------------------------------------------------------
+
+
+def told_of(made: Bundle) -> Timeline:
+    """A story of which the database's team has a chat, and its member on call a pager."""
+    chat = Route(address="mailto://dbas.example", rules=(Rule(team="dbas"),))
+    pager = Route(address="mailto://li.example", rules=(Rule(person="li"),))
+    return story(replace(made, routes=(chat, pager)))
+
+
+def test_approvers_are_told_of_a_change_that_waits_and_nobody_is_woken() -> None:
+    told = told_of(shop())
+    change = proposed(told)
+    told.at("09:00:20")
+    (message,) = told.notifier.to("mailto://dbas.example")
+    assert "10.50 EUR when it is applied" in message.body
+    assert "upgrade (PostgreSQL 17): 2026-01-05 09:30 UTC is picked; it waits for its dry run" in message.body
+    assert f"bsm-remediate change dry-run {change}" in message.body
+    told.at("09:29:00")
+    assert told.notifier.to("mailto://li.example") == []
+
+
+def test_a_change_that_nothing_undid_wakes_who_is_on_call_until_it_is_reviewed() -> None:
+    told = told_of(shop(upgrade(rollback=False)))
+    change = scheduled(told)
+    told.executor.script("upgrade.yml", Scripted(outcome=PlaybookOutcome.FAILED, reason="it broke"))
+    told.at("09:31:30")
+    assert known(told, change).state is ChangeState.AWAITING_REVIEW
+    (page,) = told.notifier.to("mailto://li.example")
+    assert "upgrade (PostgreSQL 17) failed and nothing undid it" in page.body
+    assert f"change review {change}" in page.body
