@@ -48,6 +48,11 @@ class Live(Picture, Protocol):
     def report(self, since: datetime | None, until: datetime | None) -> Row:
         """What happened from `since` (a week before without it) to `until` (now). Raises `WrongUsage`."""
 
+    def metrics(
+        self, policy: str | None, since: datetime | None, until: datetime | None, resolution: str | None
+    ) -> Row:
+        """What the figures of a policy were, or in short those of all. Raises `WrongUsage` or `UnknownId`."""
+
     def incidents(self, since: datetime | None, until: datetime | None) -> Row:
         """Incidents as `items`, newest first, of the same time. Raises `WrongUsage`."""
 
@@ -139,6 +144,15 @@ class Server:
 
     def report(self, since: datetime | None, until: datetime | None) -> Row:
         return self._get(f"/api/v1/report?{_time_asked(since, until)}")
+
+    def metrics(
+        self, policy: str | None, since: datetime | None, until: datetime | None, resolution: str | None
+    ) -> Row:
+        asked = _time_asked(since, until)
+        if policy is None:
+            return self._get(f"/api/v1/metrics?{asked}")
+        fine = f"&resolution={resolution}" if resolution is not None else ""
+        return self._get(f"/api/v1/metrics/{quote(policy, safe='')}?{asked}{fine}")
 
     def incidents(self, since: datetime | None, until: datetime | None) -> Row:
         return self._get(f"/api/v1/incidents?{_time_asked(since, until)}")
@@ -254,6 +268,19 @@ class LocalDatabase:
             raise WrongUsage("--from must lie before --to")
         store = self._opened()
         return report_document(store, self._deployment.load_bundle(), store.standing().max_mode, found)
+
+    def metrics(
+        self, policy: str | None, since: datetime | None, until: datetime | None, resolution: str | None
+    ) -> Row:
+        from bsm_remediate.web.report import histories_document, history_document, period
+
+        found = period(since, until, now=datetime.now(UTC))
+        if found is None:
+            raise WrongUsage("--from must lie before --to")
+        bundle = self._deployment.load_bundle()
+        if policy is None:
+            return histories_document(self._opened(), bundle, found)
+        return history_document(self._opened(), bundle, policy, resolution, found)
 
     def incidents(self, since: datetime | None, until: datetime | None) -> Row:
         from bsm_remediate.engine.review import read_incidents
