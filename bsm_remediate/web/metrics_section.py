@@ -54,7 +54,7 @@ def _plot(report: Row, one: Row) -> str:
     ]
     shades = "".join(f"<i class={line.css}></i>{escape(line.name)}" for line in lines)
     of_all = f", the worst of {one['series']:,}" if one["series"] > len(lines) else ""
-    limit = "; <i class=limit></i>threshold" if one["limit"] is not None else ""
+    limit = "<i class=limit></i>threshold" if one["limit"] is not None else ""
     plot = lines_over_time(
         lines,
         label=f"Figures of {one['policy']}",
