@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, Timer
 from typing import Any
 
 import click
@@ -16,11 +16,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from bsm_remediate.adapters.sql.store import open_store
-from bsm_remediate.cli import main
+from bsm_remediate.cli import live, main
 from bsm_remediate.cli.completing import metric_policies
 from bsm_remediate.domain.ids import PolicyId
 from bsm_remediate.domain.metric import fingerprint_of
 from bsm_remediate.domain.metric_history import Bucket, Gathering, MetricSeries, Resolution
+from bsm_remediate.errors import NotReachable
 
 BUSY = PolicyId("relieve-web")
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -148,6 +149,7 @@ class Server(ThreadingHTTPServer):
 
         class Answering(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                server.may_answer.wait(10)
                 asked.append(self.path)
                 self.send_response(200)
                 self.end_headers()
@@ -158,6 +160,8 @@ class Server(ThreadingHTTPServer):
 
         super().__init__(("127.0.0.1", 0), Answering)
         self.answer: dict[str, Any] = {}
+        self.may_answer = Event()
+        self.may_answer.set()
         self.asked = asked
 
 
@@ -177,3 +181,12 @@ def test_a_server_is_asked_for_the_same_and_shown_alike(server: Server, told: Te
         assert (found.exit_code, found.stdout) == (0, told(*words).stdout)
     time = "from=2026-01-05T09%3A00%3A00%2B00%3A00&to=2026-01-07T12%3A00%3A00%2B00%3A00"
     assert server.asked == [f"/api/v1/metrics/relieve-web?{time}&resolution=1h", f"/api/v1/metrics?{time}"]
+
+
+def test_what_has_to_be_added_up_is_waited_for_longer(server: Server) -> None:
+    client = live.Server(f"http://127.0.0.1:{server.server_port}", None, within_s=0.05)
+    server.may_answer.clear()
+    with pytest.raises(NotReachable):
+        client.plan()
+    Timer(0.3, server.may_answer.set).start()
+    assert client.report(None, None) == client.metrics(None, None, None, None) == {}
