@@ -74,7 +74,7 @@ def metrics_list(store: Figures, bundle: Bundle, *, since: datetime, until: date
 def _over_time(store: Figures, series: Sequence[MetricSeries], *, since: datetime, until: datetime) -> list[Json]:
     """What a plot needs of the worst ones: few points each, and of few series."""
     fine = usual_resolution(since, until, most=_PLOTTED_POINTS)
-    resolution, by_series = _reaching(store, series, fine, since=since, until=until)
+    resolution, by_series = _fitting(store, series, fine, since=since, until=until)
     return [
         {"labels": dict(one.labels), "resolution_s": int(resolution), "buckets": _buckets(by_series[one.id])}
         for one in series
@@ -116,7 +116,7 @@ def metrics_document(
         _must_be_of_metrics(bundle, policy)
     if resolution is None:
         few = series[:_SHOWN_SERIES]
-        resolution, _ = _reaching(store, few, usual_resolution(since, until), since=since, until=until)
+        resolution, _ = _fitting(store, few, usual_resolution(since, until), since=since, until=until)
     by_series, left_out = _read(store, series, resolution, since=since, until=until)
     rows: list[Json] = [
         {"labels": dict(one.labels), "buckets": _buckets(by_series[one.id])} for one in series if one.id in by_series
@@ -161,6 +161,20 @@ def _read(
         if number >= _MOST_BUCKETS:
             return dict(found), max(len(series) - start - together, 0)
     return dict(found), 0
+
+
+def _fitting(
+    store: Figures, series: Sequence[MetricSeries], usual: Resolution, *, since: datetime, until: datetime
+) -> tuple[Resolution, _BySeries]:
+    """Their buckets: coarser ones than usual where those reach back further, finer ones while nothing else is there."""
+    resolution, found = _reaching(store, series, usual, since=since, until=until)
+    finer = resolution.finer
+    while not found and finer is not None:
+        found, _ = _read(store, series, finer, since=since, until=until)
+        if found:
+            return finer, found
+        finer = finer.finer
+    return resolution, found
 
 
 def _reaching(

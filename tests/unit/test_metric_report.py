@@ -218,6 +218,15 @@ def test_what_reaches_back_further_is_taken_where_the_finer_ones_begin_within(bu
     assert (since_nine["resolution_s"], since_ten["resolution_s"]) == (3600, 60)
 
 
+def test_in_its_first_hour_an_engine_tells_the_minutes_that_there_are(bundle: Bundle) -> None:
+    store = _kept({Resolution.MINUTE: ["05T09:00", "05T09:01"]})
+    for since in ("04T09:00", "01T09:00"):
+        found = metrics_document(store, bundle, BUSY, None, since=at(since), until=at("09:02"))
+        assert (found["resolution_s"], len(_rows(found)[0]["buckets"])) == (60, 2)
+    (told,) = json.loads(json.dumps(metrics_section(store, bundle, since=at("01T09:00"), until=at("09:02"))))
+    assert len(told["over_time"][0]["buckets"]) == 2
+
+
 def test_a_time_that_begins_with_the_calendar_is_answered_too(bundle: Bundle) -> None:
     store = _kept({Resolution.DAY: ["05T00:00"]})
     first = datetime.min.replace(tzinfo=UTC)
