@@ -160,6 +160,28 @@ PARTS = (
         " [rebalancing](rebalancing.md) says how.",
     ),
     Part(
+        title="Metric policies",
+        script="metering.py",
+        quick=("--series", "1000"),
+        text="Series of a query a second of one core: threshold with hysteresis, the store of what fires, and what is"
+        " kept of the figures, minutes that are over included. Every eighth reading a tenth of them crosses and another"
+        " one crosses back. [Metrics](metrics.md) says how.",
+    ),
+    Part(
+        title="History of metrics",
+        script="metric_history.py",
+        quick=("--series", "500"),
+        text="What keeping the figures costs, on SQLite: minutes as they are written, their roll-up into an hour, and"
+        " the database. Seconds of a processor, and in brackets those of the clock.",
+    ),
+    Part(
+        title="Reports",
+        script="reports.py",
+        quick=("--outages", "5000"),
+        text="Two years of a ledger, on SQLite: a report over its last 30 days and what a leader's first look reads,"
+        " from the journal alone, and from the statistics kept of it. [Reports](reports.md) says how.",
+    ),
+    Part(
         title="Command line",
         script="help.py",
         text="Whole processes, started anew by turns.",

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import goals
+
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
@@ -22,6 +24,7 @@ from bsm_remediate.engine.picture import Picture
 from bsm_remediate.ports import MetricSource, Store
 from bsm_remediate.testing.clock import VirtualClock
 
+GOAL = 10_000
 BUNDLE = """
 currency: EUR
 services: {shop: {loss_per_minute: 1, requires: [web]}}
@@ -80,6 +83,12 @@ def measure(bundle: Bundle, store: Store, number: int, rounds: int) -> None:
     per_second = number * (rounds - 1) / sum(took[1:])
     print(f"{number} series, {rounds - 1} readings: {per_second:,.0f} series a second of one core, history and all")
     print(f"slowest reading {max(took[1:]) * 1000:.0f} ms")
+    goals.told(
+        "series of metric policies a second, one core, with what is kept of them",
+        f"{per_second:,.0f}",
+        f"at least {GOAL:,}",
+        met=per_second >= GOAL,
+    )
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("services", "services", "List the services, worst first."),
         ("runs", "runs", "List runs, or show one with its events."),
         ("report", "report", "Tell what was lost, avoided and promised, and what metrics were."),
+        ("metrics", "metrics", "Tell what the figures of metric policies were."),
         ("incidents", "incidents", "List the incidents: outages that hang together."),
         ("review", "review", "Write the review of an incident from the journal."),
         ("why", "why", "Explain a component, a service, a run or a held step."),

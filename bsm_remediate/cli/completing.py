@@ -74,6 +74,12 @@ def _policies(ctx: click.Context) -> Iterable[tuple[str, str]]:
         yield one.id, one.description or "policy"
 
 
+def _metric_policies(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    for one in _bundle(ctx).policies.values():
+        if one.metric is not None:
+            yield one.id, one.description or str(one.metric.threshold)
+
+
 def _sets(ctx: click.Context) -> Iterable[tuple[str, str]]:
     for name, members in _bundle(ctx).sets.items():
         yield name, f"{len(members)} components"
@@ -200,6 +206,7 @@ scopes = _offer(_scopes)
 services_and_components = _offer(_explained)
 fingerprints = _offer(_alerts)
 policies = _offer(_policies)
+metric_policies = _offer(_metric_policies)
 planned_changes = _offer(lambda ctx: ((name, one.title) for name, one in _bundle(ctx).changes.items()))
 goals = _offer(lambda ctx: ((name, "goal") for name in _bundle(ctx).goals))
 

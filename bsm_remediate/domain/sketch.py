@@ -7,7 +7,7 @@ is off by `ERROR` of it at most. When there are too many bins, each two neighbou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil, exp, log
 from sys import float_info
 
@@ -42,9 +42,10 @@ class Sketch:
     __slots__ = ("bins", "level")
 
     def __init__(self, bins: Mapping[int, int] | None = None, level: int = 0) -> None:
-        self.bins: dict[int, int] = dict(bins or {})
+        self.bins: dict[int, int] = dict(bins) if bins is not None else {}
         self.level = level
-        self._join()
+        if len(self.bins) > MOST_BINS:
+            self._join()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sketch) and (self.level, self.bins) == (other.level, other.bins)
@@ -97,12 +98,12 @@ class Sketch:
     @classmethod
     def of(cls, packed: bytes) -> Sketch:
         """What `packed` made."""
-        numbers = _numbers(packed[1:])
+        numbers = iter(_numbers(packed[1:]))
         bins: dict[int, int] = {}
         number = 0
-        for distance in numbers:
-            number += distance >> 1 if not distance & 1 else -((distance + 1) >> 1)
-            bins[number] = next(numbers)
+        for distance, count in zip(numbers, numbers, strict=True):
+            number += -((distance + 1) >> 1) if distance & 1 else distance >> 1
+            bins[number] = count
         return cls(bins, packed[0])
 
 
@@ -153,11 +154,17 @@ def _put(found: bytearray, number: int) -> None:
     found.append(number)
 
 
-def _numbers(packed: bytes) -> Iterator[int]:
+def _numbers(packed: bytes) -> list[int]:
+    """In one loop, since a report reads a million of these; nearly every number is a byte."""
+    found = []
     number = shift = 0
     for byte in packed:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield number
+        if byte > 0x7F:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+        elif shift:
+            found.append(number | byte << shift)
             number = shift = 0
+        else:
+            found.append(byte)
+    return found

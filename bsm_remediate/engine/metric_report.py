@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Protocol
 
@@ -13,12 +13,20 @@ from bsm_remediate.domain.event import Json
 from bsm_remediate.domain.ids import Fingerprint, PolicyId
 from bsm_remediate.domain.metric_history import SHARES, Bucket, MetricSeries, Resolution, Summary, stretches, summed
 from bsm_remediate.domain.plan_document import time_text
+from bsm_remediate.errors import UnknownId
 from bsm_remediate.ports import MetricHistory, MetricUpkeep
 
 SCHEMA = "bsm-remediate/metrics/v1"
+LIST_SCHEMA = "bsm-remediate/metrics-list/v1"
 _MOST_POINTS = 500
+"""Of a series, unless a finer resolution is asked for."""
+_MOST_BUCKETS = 50_000
+"""Of one policy's history: some 20 MB of JSON."""
 _TOGETHER = 200
 _SHOWN_SERIES = 20
+_PLOTTED_SERIES = 3
+_PLOTTED_POLICIES = 20
+_PLOTTED_POINTS = 200
 
 
 class Figures(MetricHistory, MetricUpkeep, Protocol):
@@ -35,18 +43,43 @@ def metrics_section(store: Figures, bundle: Bundle, *, since: datetime, until: d
         known = _summaries(store, series, since, until)
         whole = summed(known.values())
         if whole is not None:
-            worst = sorted(series, key=lambda one: -known[one.id].beyond_s if one.id in known else 0.0)
-            rows: list[Json] = [_series(one, known[one.id]) for one in worst[:_SHOWN_SERIES] if one.id in known]
+            with_figures = [one for one in series if one.id in known]
+            worst = sorted(with_figures, key=lambda one: -known[one.id].beyond_s)[:_SHOWN_SERIES]
+            rows: list[Json] = [_series(one, known[one.id]) for one in worst]
+            plotted = worst[:_PLOTTED_SERIES] if len(found) < _PLOTTED_POLICIES else []
             found.append(
                 {
                     "policy": policy,
                     "threshold": _threshold(bundle, policy),
+                    "limit": _limit(bundle, policy),
                     "series": len(known),
                     **_figures(whole),
                     "worst_series": rows,
+                    "over_time": _over_time(store, plotted, since=since, until=until),
                 }
             )
     return found
+
+
+def metrics_list(store: Figures, bundle: Bundle, *, since: datetime, until: datetime) -> dict[str, Json]:
+    """The same as a document of its own."""
+    return {
+        "schema": LIST_SCHEMA,
+        "from": time_text(since),
+        "to": time_text(until),
+        "items": metrics_section(store, bundle, since=since, until=until),
+    }
+
+
+def _over_time(store: Figures, series: Sequence[MetricSeries], *, since: datetime, until: datetime) -> list[Json]:
+    """What a plot needs of the worst ones: few points each, and of few series."""
+    fine = usual_resolution(since, until, most=_PLOTTED_POINTS)
+    resolution, by_series = _fitting(store, series, fine, since=since, until=until)
+    return [
+        {"labels": dict(one.labels), "resolution_s": int(resolution), "buckets": _buckets(by_series[one.id])}
+        for one in series
+        if one.id in by_series
+    ]
 
 
 def _summaries(
@@ -64,20 +97,27 @@ def _summaries(
     return found
 
 
-def usual_resolution(since: datetime, until: datetime) -> Resolution:
-    """The finest of which not too many lie between."""
+def usual_resolution(since: datetime, until: datetime, *, most: int = _MOST_POINTS) -> Resolution:
+    """The finest of which not more than `most` lie between."""
     length = (until - since).total_seconds()
-    return next((one for one in Resolution if ceil(length / one) <= _MOST_POINTS), Resolution.DAY)
+    return next((one for one in Resolution if ceil(length / one) <= most), Resolution.DAY)
 
 
 def metrics_document(
-    store: Figures, bundle: Bundle, policy: PolicyId, resolution: Resolution, *, since: datetime, until: datetime
+    store: Figures, bundle: Bundle, policy: PolicyId, resolution: Resolution | None, *, since: datetime, until: datetime
 ) -> dict[str, Json]:
-    """The history of one policy's series; the buckets that begin between `since` and `until`."""
+    """The history of one policy's series; the buckets that begin between `since` and `until`.
+
+    Without a `resolution` it is the finest that fits, and that is still kept. Of very many series only the first are
+    read; how many aren't is `left_out`. Raises `UnknownId` for a policy of which nothing is known.
+    """
     series = store.metric_series(policy)
-    by_series: defaultdict[Fingerprint, list[Bucket]] = defaultdict(list)
-    for bucket in store.buckets([one.id for one in series], resolution, since=since, until=until):
-        by_series[bucket.series].append(bucket)
+    if not series:
+        _must_be_of_metrics(bundle, policy)
+    if resolution is None:
+        few = series[:_SHOWN_SERIES]
+        resolution, _ = _fitting(store, few, usual_resolution(since, until), since=since, until=until)
+    by_series, left_out = _read(store, series, resolution, since=since, until=until)
     rows: list[Json] = [
         {"labels": dict(one.labels), "buckets": _buckets(by_series[one.id])} for one in series if one.id in by_series
     ]
@@ -85,11 +125,72 @@ def metrics_document(
         "schema": SCHEMA,
         "policy": policy,
         "threshold": _threshold(bundle, policy),
+        "limit": _limit(bundle, policy),
         "from": time_text(since),
         "to": time_text(until),
         "resolution_s": int(resolution),
         "series": rows,
+        "left_out": left_out,
     }
+
+
+def _must_be_of_metrics(bundle: Bundle, policy: PolicyId) -> None:
+    known = bundle.policies.get(policy)
+    if known is None:
+        raise UnknownId(f"there is no policy '{policy}', and no figures of one are kept")
+    if known.metric is None:
+        raise UnknownId(f"the policy '{policy}' watches no metric")
+
+
+_BySeries = dict[Fingerprint, list[Bucket]]
+
+
+def _read(
+    store: Figures, series: Sequence[MetricSeries], resolution: Resolution, *, since: datetime, until: datetime
+) -> tuple[_BySeries, int]:
+    """Their buckets, and how many series were not looked at since there is enough."""
+    points = ceil((until - since).total_seconds() / resolution)
+    together = max(min(_TOGETHER, _MOST_BUCKETS // points), 1)
+    found: defaultdict[Fingerprint, list[Bucket]] = defaultdict(list)
+    number = 0
+    for start in range(0, len(series), together):
+        some = [one.id for one in series[start : start + together]]
+        for bucket in store.buckets(some, resolution, since=since, until=until):
+            found[bucket.series].append(bucket)
+            number += 1
+        if number >= _MOST_BUCKETS:
+            return dict(found), max(len(series) - start - together, 0)
+    return dict(found), 0
+
+
+def _fitting(
+    store: Figures, series: Sequence[MetricSeries], usual: Resolution, *, since: datetime, until: datetime
+) -> tuple[Resolution, _BySeries]:
+    """Their buckets: coarser ones than usual where those reach back further, finer ones while nothing else is there."""
+    resolution, found = _reaching(store, series, usual, since=since, until=until)
+    finer = resolution.finer
+    while not found and finer is not None:
+        found, _ = _read(store, series, finer, since=since, until=until)
+        if found:
+            return finer, found
+        finer = finer.finer
+    return resolution, found
+
+
+def _reaching(
+    store: Figures, series: Sequence[MetricSeries], resolution: Resolution, *, since: datetime, until: datetime
+) -> tuple[Resolution, _BySeries]:
+    """Their buckets, coarser ones where the finer ones are forgotten: those that reach back further are taken."""
+    found, _ = _read(store, series, resolution, since=since, until=until)
+    coarser = next((one for one in Resolution if one.finer is resolution), None)
+    if coarser is None:
+        return resolution, found
+    begins = min((one.begin for buckets in found.values() for one in buckets), default=until)
+    if begins - since >= coarser.length:
+        ended_before = begins - coarser.length + timedelta(seconds=1)
+        if store.buckets([one.id for one in series], coarser, since=since, until=ended_before):
+            return _reaching(store, series, coarser, since=since, until=until)
+    return resolution, found
 
 
 def _buckets(found: Iterable[Bucket]) -> list[Json]:
@@ -114,3 +215,8 @@ def _figures(summary: Summary) -> dict[str, Json]:
 def _threshold(bundle: Bundle, policy: PolicyId) -> str:
     known = bundle.policies.get(policy)
     return str(known.metric.threshold) if known is not None and known.metric is not None else ""
+
+
+def _limit(bundle: Bundle, policy: PolicyId) -> float | None:
+    known = bundle.policies.get(policy)
+    return known.metric.threshold.limit if known is not None and known.metric is not None else None

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import orjson
 from fastapi import FastAPI, Header, HTTPException, Query, Request, Response
@@ -29,8 +29,9 @@ from bsm_remediate.web.description import describe
 from bsm_remediate.web.gate import EVERYBODY, open_to, still_may
 from bsm_remediate.web.incidents import add_incidents
 from bsm_remediate.web.live import Live
+from bsm_remediate.web.metric_histories import add_metric_histories
 from bsm_remediate.web.problem import COME_AGAIN_S, CONTENT_TYPE, Refusal, problem
-from bsm_remediate.web.report import history_document, period, report_document
+from bsm_remediate.web.report import period, report_document
 from bsm_remediate.web.rows import Row, alert_rows, component_rows, event_row, message_row, run_row, service_rows
 
 _SHOWN_RUNS = timedelta(days=30)
@@ -51,6 +52,7 @@ def create_api(live: Live, metrics: Callable[[], bytes], sources: Iterable[str])
     _add_health(api, live)
     _add_metrics(api, metrics)
     _add_reading(api, live)
+    add_metric_histories(api, live)
     add_incidents(api, live)
     add_controls(api, live)
     add_changes(api, live)
@@ -177,18 +179,6 @@ def _add_reading(api: FastAPI, live: Live) -> None:
         if found is None:
             raise HTTPException(422, "`from` must lie before `to`")
         return report_document(live.store, live.bundle, evaluation().situation.max_mode, found)
-
-    @api.get("/api/v1/metrics/{policy}", openapi_extra=readers)
-    def metrics(
-        policy: str,
-        since: Annotated[datetime | None, Query(alias="from", description="Default: a week before `to`.")] = None,
-        until: Annotated[datetime | None, Query(alias="to", description="Default: now.")] = None,
-        resolution: Annotated[Literal["1m", "1h", "1d"] | None, Query(description="Default: fits the time.")] = None,
-    ) -> dict[str, Any]:
-        found = period(since, until, now=datetime.now(UTC))
-        if found is None:
-            raise HTTPException(422, "`from` must lie before `to`")
-        return history_document(live.store, live.bundle, policy, resolution, found)
 
     @api.get("/api/v1/events", openapi_extra=readers)
     def events(

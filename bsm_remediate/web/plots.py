@@ -5,7 +5,7 @@ Every text is escaped here: names come from bundles and alerts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
@@ -18,6 +18,8 @@ _AXIS = 64
 """Room for money, beside bars that stand."""
 _ROW = 26
 _HEIGHT = 190
+_LOW = 130
+"""Of a plot that is one of many."""
 _NAME = 26
 """Characters of a name that are shown; the rest is in its title."""
 
@@ -87,6 +89,59 @@ def rows(found: Sequence[PlotRow], *, label: str, begin: str = "", end: str = ""
         parts.append(f'<text class="tick" x="{right}" y="{height + 14}" text-anchor="end">{escape(end)}</text>')
         height += 20
     return _svg(parts, height, label)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A line through `points`: moments as shares of the width, each with its value."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    css: str
+
+
+def lines_over_time(
+    lines: Sequence[Line], *, label: str, begin: str, end: str, gap: float, limit: float | None = None
+) -> str:
+    """Lines over one axis, which `begin` and `end` name; `limit` is drawn across. A line breaks where more than `gap`
+    lies between two points.
+    """
+    values = [value for line in lines for _, value in line.points] + ([limit] if limit is not None else [])
+    low, high = min(values), max(values)
+    # Shares of halves, so that the ends of what a number can be make no infinity of their difference.
+    room = (high / 2 - low / 2) or abs(high / 2) or 0.5
+    plot, width = _LOW - 34, _WIDTH - _AXIS - 4
+
+    def y(value: float) -> float:
+        return 10 + plot * min(max((high / 2 - value / 2) / room, 0.0), 1.0) if high > low else 10 + plot / 2
+
+    parts = []
+    for value in dict.fromkeys((low, high)):
+        parts.append(f'<line class="grid" x1="{_AXIS}" x2="{_WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
+        parts.append(f'<text class="tick" x="{_AXIS - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:,.4g}</text>')
+    if limit is not None:
+        title = f"<title>threshold {limit:g}</title>"
+        parts.append(
+            f'<line class="limit" x1="{_AXIS}" x2="{_WIDTH}" y1="{y(limit):.1f}" y2="{y(limit):.1f}">{title}</line>'
+        )
+    for line in lines:
+        path = " ".join(
+            f"{step}{_AXIS + moment * width:.1f} {y(value):.1f}" for step, moment, value in _steps(line.points, gap)
+        )
+        parts.append(f'<path class="{escape(line.css)}" d="{path}"><title>{escape(line.name)}</title></path>')
+    parts.append(f'<text class="tick" x="{_AXIS}" y="{_LOW - 6}">{escape(begin)}</text>')
+    parts.append(f'<text class="tick" x="{_WIDTH}" y="{_LOW - 6}" text-anchor="end">{escape(end)}</text>')
+    return _svg(parts, _LOW, label)
+
+
+def _steps(points: Sequence[tuple[float, float]], gap: float) -> Iterator[tuple[str, float, float]]:
+    """How a path goes: `M` lifts the pen, `L` doesn't. A point alone is a dot: a line of no length with round ends."""
+    last: float | None = None
+    for moment, value in points:
+        if last is None or moment - last > gap:
+            yield "M", moment, value
+        yield "L", moment, value
+        last = moment
 
 
 def _svg(parts: Sequence[str], height: int, label: str) -> str:

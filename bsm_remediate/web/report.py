@@ -12,7 +12,7 @@ from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.shadow_words import shadow_document
 from bsm_remediate.engine.ledger import read_statistics
-from bsm_remediate.engine.metric_report import metrics_document, metrics_section, usual_resolution
+from bsm_remediate.engine.metric_report import metrics_document, metrics_list, metrics_section
 from bsm_remediate.engine.shadow import read_shadow_report
 from bsm_remediate.ports import Store
 
@@ -58,7 +58,13 @@ def report_document(store: Store, bundle: Bundle, cap: Mode, period: Period) -> 
 def history_document(
     store: Store, bundle: Bundle, policy: str, resolution: str | None, period: Period
 ) -> dict[str, Any]:
-    """What the figures of `policy` were in `period`; `resolution` is one of `NAMES`, or fits it."""
+    """What the figures of `policy` were in `period`; `resolution` is one of `NAMES`, or fits it. Raises `UnknownId`."""
     since, until = period
-    fine = NAMES[resolution] if resolution is not None else usual_resolution(since, until)
+    fine = NAMES[resolution] if resolution is not None else None
     return metrics_document(store, bundle, PolicyId(policy), fine, since=since, until=until)
+
+
+def histories_document(store: Store, bundle: Bundle, period: Period) -> dict[str, Any]:
+    """What the figures of all metric policies were in `period`, in short."""
+    since, until = period
+    return metrics_list(store, bundle, since=since, until=until)

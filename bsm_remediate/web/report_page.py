@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from bsm_remediate.domain.duration import format_duration
+from bsm_remediate.web.metrics_section import metrics_section
 from bsm_remediate.web.plots import Part, PlotRow, bars_over_time, rows
 
 Row = dict[str, Any]
@@ -42,6 +43,11 @@ svg .tick{fill:var(--soft);font-size:11px}.grid{stroke:var(--line)}.track{fill:v
 .key i.cause0{background:var(--loss)}.key i.cause1{background:var(--loss2)}
 .key i.cause2{background:var(--loss3)}.key i.cause3,.key i.want{background:var(--want)}
 .key i.taken{background:var(--good)}
+h3{font-size:15px;margin:22px 0 2px;break-after:avoid}.line0,.line1,.line2,.limit{fill:none;stroke-width:2;
+stroke-linecap:round;stroke-linejoin:round}.line0{stroke:var(--loss)}.line1{stroke:var(--maintenance)}
+.line2{stroke:var(--good)}.limit{stroke:var(--down);stroke-width:1;stroke-dasharray:5 4}
+.key i.line0{background:var(--loss)}.key i.line1{background:var(--maintenance)}.key i.line2{background:var(--good)}
+.key i.limit{background:var(--down)}
 @media print{body{max-width:none}h2{break-after:avoid}svg,tr{break-inside:avoid}}
 """
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -61,6 +67,7 @@ def report_page(report: Row) -> str:
             _response(report),
             _outages(report),
             _playbooks(report),
+            metrics_section(report, _table),
             _assumptions(report),
         )
         if part

@@ -34,6 +34,7 @@ MAY = {
     "GET /api/v1/notifications": READERS,
     "GET /api/v1/incidents": READERS,
     "GET /api/v1/incidents/{incident_id}/review": READERS,
+    "GET /api/v1/metrics": READERS,
     "GET /api/v1/metrics/{policy}": READERS,
     "GET /api/v1/guards": READERS,
     "GET /api/v1/maintenance": READERS,

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import orjson
 import re2
+from click.testing import CliRunner
 
 from bsm_remediate.adapters.metrics.exposition import read_output
+from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.adapters.webhooks.files import read_alerts
+from bsm_remediate.cli import main
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.config.metrics import EVERY
 from bsm_remediate.domain.metric import alert_of
@@ -18,7 +21,7 @@ from bsm_remediate.domain.selector import parse_selector
 from bsm_remediate.domain.threshold import CALM, RECENTLY, RESTLESS, Watch
 from bsm_remediate.engine.metering import _AT_ONCE
 from bsm_remediate.engine.reading import MOST_SERIES
-from bsm_remediate.testing.timeline import BEGIN
+from bsm_remediate.testing.timeline import BEGIN, Timeline
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
@@ -61,3 +64,28 @@ def test_the_alert_of_the_example_is_what_the_engine_would_write() -> None:
 def test_its_numbers_are_those_of_the_code() -> None:
     assert (RESTLESS, RECENTLY.total_seconds(), CALM.total_seconds()) == (3, 1800, 300)
     assert (EVERY.total_seconds(), LONGEST_BACK_OFF.total_seconds(), _AT_ONCE, MOST_SERIES) == (30, 300, 8, 10_000)
+
+
+def test_its_command_prints_what_the_page_shows(tmp_path: Path) -> None:
+    """The bundle of the example, and an hour in which web-1 is busy from ten to twelve past."""
+    policies = ROOT / "examples" / "metrics" / "policies"
+    bundle = load_bundle(policies, inventory=None, playbooks=None, scrutinise=False).bundle
+    assert bundle is not None
+    database = f"sqlite:///{tmp_path / 'engine.sqlite'}"
+    store = open_store(database)
+    shop = Timeline(bundle, store)
+    query = "max by (instance) (cpu_utilisation)"
+    for moment, busy in (("09:00:00", 0.42), ("09:10:00", 0.91), ("09:12:00", 0.42)):
+        shop.at(moment).figures.set(query, {"10.0.0.11:9100": busy, "10.0.0.12:9100": 0.38})
+    shop.at("09:14:30")
+    store.close()
+    (block,) = [one for one in _blocks("text") if "bsm-remediate metrics" in one]
+    for part in block.split("$ ")[1:]:
+        line, _, output = part.partition("\n")
+        words = ["--policies", str(policies), "--database", database, *line.split()[1:]]
+        result = CliRunner().invoke(main, words)
+        assert (result.exit_code, _stripped(result.stdout)) == (0, _stripped(output))
+
+
+def _stripped(text: str) -> list[str]:
+    return [line.rstrip() for line in text.strip().splitlines()]

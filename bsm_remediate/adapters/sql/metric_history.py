@@ -59,7 +59,11 @@ def note(connection: Connection, buckets: Sequence[Bucket], new: Sequence[Metric
 def series(connection: Connection, policy: PolicyId | None) -> list[MetricSeries]:
     return [
         MetricSeries(policy=PolicyId(name), id=Fingerprint(print_), labels=orjson.loads(labels))
-        for name, print_, labels in connection.execute(_SERIES if policy is None else _SERIES_OF, {"policy": policy})
+        for name, print_, labels in (
+            connection.execute(_SERIES)
+            if policy is None
+            else connection.execute(_SERIES_OF, {"policy": storable(policy)})
+        )
     ]
 
 

@@ -6,7 +6,7 @@ import base64
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import pytest
 from bsm_remediate.adapters.webhooks.standard import StandardWebhooks
 from bsm_remediate.app import Installation
 from bsm_remediate.config.settings import Options, Secret, Settings, read_settings
+from bsm_remediate.domain.metric_history import KEEPS, Resolution
 from bsm_remediate.errors import WrongUsage
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -77,11 +78,30 @@ def test_the_state_directory_is_the_first_that_is_given(
         ("[server]\nport = 70000", "server.port"),
         ('[[tokens]]\nrole = "king"\nfile = "t"', "tokens.0.role"),
         ("policies = ", "Invalid value"),
+        ("[statistics]\nkeep_months = 0", "statistics.keep_months"),
+        ('[statistics.metrics]\n5m = "2d"', "'5m' is none of 1m, 1h, 1d"),
+        ('[statistics.metrics]\n1m = "1h59m"', "1m is kept for 2h at least"),
+        ('[statistics.metrics]\n1h = "47h"', "1h is kept for 2d at least"),
+        ('[statistics.metrics]\n1d = "soon"', "'soon' is no duration"),
+        ('[statistics.metrics]\n1d = "99999d"', "longer than ten years"),
+        ("[statistics.metrics]\n1d = 730", "statistics.metrics.1d"),
     ],
 )
 def test_what_the_file_should_not_say_is_wrong_usage(tmp_path: Path, toml: str, said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
         _settings(tmp_path, {}, toml)
+
+
+def test_what_is_kept_of_metrics_and_statistics_is_what_the_file_says_and_else_the_default(tmp_path: Path) -> None:
+    usual = _settings(tmp_path, {}).statistics
+    assert (usual.keep_months, usual.keeps) == (25, KEEPS)
+    told = _settings(tmp_path, {}, '[statistics]\nkeep_months = 7\n[statistics.metrics]\n1m = "12h"\n1d = "3650d"\n')
+    assert told.statistics.keep_months == 7
+    assert told.statistics.keeps == {
+        Resolution.MINUTE: timedelta(hours=12),
+        Resolution.HOUR: timedelta(days=90),
+        Resolution.DAY: timedelta(days=3650),
+    }
 
 
 def test_a_settings_file_that_was_named_must_be_there(tmp_path: Path) -> None:
