@@ -80,17 +80,21 @@ def live(store: Store, number: int, hours: int) -> None:
                     keeper.note(BUSY, one.id, one.labels, value, at, 15.0 if value > 0.85 else 0.0)
             clock.advance(60 / READINGS)
             this = Took()
-            with this.measured():
-                keeper.keep()
+            while this.wall == 0.0 or keeper._closed or keeper._work:  # noqa: SLF001 - a call doesn't say what is left
+                step = Took()
+                with step.measured():
+                    keeper.keep(within_s=0)
+                this.cpu, this.wall = this.cpu + step.cpu, this.wall + step.wall
+                slowest = max(slowest, step, key=lambda took: took.wall)
             is_hourly = minute % 60 == 1 and minute > 1
             if not (is_hourly and reading <= 1):
                 minutes.cpu, minutes.wall = minutes.cpu + this.cpu, minutes.wall + this.wall
             else:
                 hourly.cpu, hourly.wall = hourly.cpu + this.cpu, hourly.wall + this.wall
-            slowest = max(slowest, this, key=lambda took: took.cpu)
     print(f"{number} series, {READINGS} figures a minute each, {hours} hours")
     print(f"a minute: gathered in {per(gathered, hours * 60)}, written in {per(minutes, hours * 60)}")
-    print(f"an hour rolled up: {per(hourly, hours)}, beside one minute's writing; longest call {slowest}")
+    print(f"an hour rolled up: {per(hourly, hours)}, beside one minute's writing")
+    print(f"longest step, after which the engine may do something else: {slowest.wall * 1000:.0f} ms")
     share = (gathered.cpu + minutes.cpu + hourly.cpu) / (hours * 3600)
     goals.told(f"keeping {number:,} series, share of a core", f"{share:.1%}", "at most 5%", met=share <= 0.05)
 

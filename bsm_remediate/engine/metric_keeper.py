@@ -19,8 +19,8 @@ _SETTLES = timedelta(seconds=15)
 """So long after its end a minute may still get a figure: a source took its time to answer."""
 _CHUNK = 2_000
 """Buckets of a transaction: a few hundredths of a second for whoever waits to write."""
-_TOGETHER = 200
-"""Series whose buckets are made, and forgotten, at once."""
+_TOGETHER = 50
+"""Series whose buckets are made, and forgotten, at once: a few hundredths of a second, too."""
 _COARSER = {Resolution.HOUR: Resolution.MINUTE, Resolution.DAY: Resolution.HOUR}
 
 

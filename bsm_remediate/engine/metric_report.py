@@ -208,7 +208,7 @@ def _figures(summary: Summary) -> dict[str, Json]:
         "mean": summary.mean,
         **{name: summary.percentile(share) for name, share in SHARES.items()},
         "max": summary.high,
-        "beyond_minutes": round(summary.beyond_s / 60, 2),
+        "beyond_minutes": round(summary.beyond_s / 60, 4),
     }
 
 

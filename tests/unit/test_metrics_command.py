@@ -39,7 +39,7 @@ Tell = Callable[..., Result]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """12 series, each of 51 hours; each third hour has ten minutes beyond the threshold."""
+    """12 series, each of 51 hours; each third hour has 10m20s beyond the threshold."""
     folder = tmp_path_factory.mktemp("site")
     (folder / "shop.yml").write_text(SHOP)
     store = open_store(f"sqlite:///{folder / 'shop.sqlite'}")
@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         buckets = []
         for hour in range(51):
             gathering = Gathering(0)
-            for value, beyond_s in ((0.25, 0.0), (0.95, 600.0) if hour % 3 == 0 else (0.5, 0.0)):
+            for value, beyond_s in ((0.25, 0.0), (0.95, 620.0) if hour % 3 == 0 else (0.5, 0.0)):
                 gathering.add(value, beyond_s)
             buckets.append(Bucket(one.id, Resolution.HOUR, NINE + timedelta(hours=hour), gathering.summary()))
         store.note_figures(buckets, [one])
@@ -73,7 +73,7 @@ def test_without_a_policy_all_are_told_in_short(told: Tell) -> None:
     shown = told(*DAY).stdout
     assert "From 2026-01-05T09:00:00Z to 2026-01-07T12:00:00Z" in shown
     assert "relieve-web       12   0.25" in shown
-    assert "above 0.85       1d10h" in shown  # 12 series, 17 times ten minutes each
+    assert "above 0.85     1d11h8m" in shown  # 12 series, 17 times 10m20s each
 
 
 def test_a_policy_is_told_series_by_series_and_hour_by_hour(told: Tell) -> None:
@@ -82,7 +82,7 @@ def test_a_policy_is_told_series_by_series_and_hour_by_hour(told: Tell) -> None:
     lines = shown.splitlines()
     at = next(place for place, line in enumerate(lines) if line.startswith("instance=web-00"))
     assert [line.split() for line in lines[at + 3 : at + 6]] == [
-        ["2026-01-05T09:00", "2", "0.25", "0.6", "0.25", "0.95", "0.95", "0.95", "10m"],
+        ["2026-01-05T09:00", "2", "0.25", "0.6", "0.25", "0.95", "0.95", "0.95", "10m20s"],
         ["2026-01-05T10:00", "2", "0.25", "0.375", "0.25", "0.5", "0.5", "0.5"],
         ["2026-01-05T11:00", "2", "0.25", "0.375", "0.25", "0.5", "0.5", "0.5"],
     ]
