@@ -21,7 +21,8 @@ from bsm_remediate.domain.sample import Sample, Series
 from bsm_remediate.engine.metering import Metering
 from bsm_remediate.engine.metric_keeper import MetricKeeper
 from bsm_remediate.engine.picture import Picture
-from bsm_remediate.ports import MetricSource, Store
+from bsm_remediate.ports import MetricSource
+from bsm_remediate.records import Store
 from bsm_remediate.testing.clock import VirtualClock
 
 GOAL = 10_000

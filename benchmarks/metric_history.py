@@ -24,7 +24,7 @@ from bsm_remediate.domain.metric import fingerprint_of
 from bsm_remediate.domain.metric_history import KEEPS, Bucket, MetricSeries, Resolution
 from bsm_remediate.engine.metric_keeper import MetricKeeper
 from bsm_remediate.engine.metric_report import metrics_document, metrics_section
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.clock import VirtualClock
 

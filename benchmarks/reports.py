@@ -20,7 +20,7 @@ from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.state import State
 from bsm_remediate.engine.ledger import read_statistics
 from bsm_remediate.engine.statistics_keeper import FOREVER, StatisticsKeeper, account
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.clock import VirtualClock
 

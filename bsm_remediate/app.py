@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine
     from bsm_remediate.engine.options import EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Notifier, Prober, Store, Workflows
+    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Notifier, Prober, Workflows
+    from bsm_remediate.records import Store
 
 
 @dataclass(frozen=True, kw_only=True)

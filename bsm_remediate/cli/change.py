@@ -21,7 +21,7 @@ from bsm_remediate.errors import NotReachable, UnknownId, WrongUsage
 if TYPE_CHECKING:
     from bsm_remediate.domain.bundle import Bundle
     from bsm_remediate.domain.event import Json
-    from bsm_remediate.ports import Store
+    from bsm_remediate.records import Store
 
 _LOOK_EVERY_S = 0.3
 _WAITING = frozenset({"proposed", "dry_run_ok", "dry_run_failed", "missed"})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bsm_remediate.domain.alert import Alert
     from bsm_remediate.domain.bundle import Bundle
     from bsm_remediate.domain.run import Run
-    from bsm_remediate.ports import Store
+    from bsm_remediate.records import Store
 
 SOURCE = "file"
 """Alerts from a file are a source of their own: they never mix with those of a sender."""

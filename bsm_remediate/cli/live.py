@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bsm_remediate.domain.bundle import Bundle
     from bsm_remediate.domain.evaluation import Evaluation
     from bsm_remediate.engine.asking import Reply, Request
-    from bsm_remediate.ports import Store
+    from bsm_remediate.records import Store
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Row = dict[str, Any]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from bsm_remediate.domain.duration import parse_duration
-from bsm_remediate.ports import Clock, Control, Store
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import Control, Store
 
 ANSWER_WITHIN_S = 5.0
 KEPT_WITHIN_S = 5.0

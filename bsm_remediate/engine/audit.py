@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bsm_remediate.domain.audit import Break, Fault, Follower
 from bsm_remediate.domain.seal import Entry, Keyring, Mark, Seals
 from bsm_remediate.errors import StoreUnavailable, WrongUsage
-from bsm_remediate.ports import SealedJournal
+from bsm_remediate.records import SealedJournal
 
 _PAGE = 5_000
 

@@ -16,7 +16,7 @@ from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.domain.planned_change import PlannedChange
 from bsm_remediate.engine.change_planning import ChangePlanning, budgets_in_words
 from bsm_remediate.engine.desk import Answer, Desk, Verb, refused
-from bsm_remediate.ports import Control, Standing
+from bsm_remediate.records import Control, Standing
 
 _RECENT = {*OPEN, ChangeState.SCHEDULED, ChangeState.APPLYING, ChangeState.VERIFYING}
 

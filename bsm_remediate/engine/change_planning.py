@@ -20,7 +20,7 @@ from bsm_remediate.domain.rollup import RollUp
 from bsm_remediate.domain.service_map import Service
 from bsm_remediate.engine.ledger import ledger_history
 from bsm_remediate.engine.statistics_keeper import Recollection
-from bsm_remediate.ports import ChangeLog
+from bsm_remediate.records import ChangeLog
 
 _AHEAD = timedelta(days=366)
 """A change is proposed no longer before it is done."""

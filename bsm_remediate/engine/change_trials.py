@@ -17,7 +17,8 @@ from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.engine.dry_run import dry_run
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import ChangeNotRecorded, RemediationError, StoreUnavailable
-from bsm_remediate.ports import ChangeLog, Clock, Executor
+from bsm_remediate.ports import Clock, Executor
+from bsm_remediate.records import ChangeLog
 
 _log = logging.getLogger(__name__)
 _TRIED_ON = frozenset({ChangeState.PROPOSED, ChangeState.DRY_RUN_OK, ChangeState.DRY_RUN_FAILED})

@@ -33,7 +33,8 @@ from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.engine.change_planning import ChangePlanning
 from bsm_remediate.engine.dispatcher import run_event
 from bsm_remediate.errors import ChangeNotRecorded, RemediationError
-from bsm_remediate.ports import Clock, Store, Workflows
+from bsm_remediate.ports import Clock, Workflows
+from bsm_remediate.records import Store
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from bsm_remediate.domain.ids import NodeId, PolicyId
 from bsm_remediate.domain.ranking import Names, Ranking, ranking_event
 from bsm_remediate.engine.ledger import LedgerJournal
 from bsm_remediate.engine.shadow import ShadowJournal
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 
 class Chronicle:

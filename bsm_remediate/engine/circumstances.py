@@ -16,7 +16,8 @@ from bsm_remediate.engine.monitoring import Monitoring
 from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.turned_away import TurnedAway
-from bsm_remediate.ports import Clock, LoadMeter, Store
+from bsm_remediate.ports import Clock, LoadMeter
+from bsm_remediate.records import Store
 
 _WEIGHTS_REMEMBERED = timedelta(days=30)
 """Longer than anybody leaves a pool relieved; asked once, after a start."""

@@ -16,7 +16,8 @@ from bsm_remediate.domain.notice_text import late
 from bsm_remediate.domain.route import Route
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Clock, Notifier, Outbox
+from bsm_remediate.ports import Clock, Notifier
+from bsm_remediate.records import Outbox
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.run import Run
 from bsm_remediate.engine.picture import Picture
-from bsm_remediate.ports import Control, Standing, Store
+from bsm_remediate.records import Control, Standing, Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

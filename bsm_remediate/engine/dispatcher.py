@@ -20,7 +20,8 @@ from bsm_remediate.domain.run import OUTDATED_AFTER, Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import RemediationError, RunNotRecorded
-from bsm_remediate.ports import Clock, Store, Workflows
+from bsm_remediate.ports import Clock, Workflows
+from bsm_remediate.records import Store
 
 _MOST_PROMISED = 100
 """Services named in an event as what a run restores."""

@@ -18,7 +18,8 @@ from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import RemediationError, StoreUnavailable
-from bsm_remediate.ports import Clock, EventLog, Executor
+from bsm_remediate.ports import Clock, Executor
+from bsm_remediate.records import EventLog
 
 _log = logging.getLogger(__name__)
 

@@ -48,7 +48,8 @@ from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
 from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.under_way import Spawn, UnderWay, spawn_thread
 from bsm_remediate.engine.unresolved import Unresolved
-from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Store, Workflows
+from bsm_remediate.ports import AlertSource, Clock, Executor, Lease, LoadMeter, Prober, Workflows
+from bsm_remediate.records import Store
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from bsm_remediate.domain.change_work import maintenance_of
 from bsm_remediate.domain.situation import Situation
 from bsm_remediate.engine.lessons import Lessons
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 LOOK_BACK = timedelta(days=2)
 """Longer than any cooldown, budget or wait that a policy should count on."""

@@ -30,7 +30,7 @@ from bsm_remediate.domain.state import State
 from bsm_remediate.domain.statistics import BURN_WINDOWS, History, outages
 from bsm_remediate.domain.statistics_document import statistics_document
 from bsm_remediate.engine.statistics_keeper import FOREVER, Recollection, account, pages
-from bsm_remediate.ports import EventLog, Store
+from bsm_remediate.records import EventLog, Store
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
 """What lasts is told daily, so that it outlives a journal of which the begin is dropped."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bsm_remediate.domain.experience import Experience, ExperienceKey, counts, experiences
 from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.run import Run, RunEnd
-from bsm_remediate.ports import RunLog
+from bsm_remediate.records import RunLog
 
 REMEMBERED = timedelta(days=90)
 """What was longer ago was another world."""

@@ -35,7 +35,8 @@ from bsm_remediate.engine.metric_keeper import MetricKeeper
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.reading import Reading, read, read_past
 from bsm_remediate.engine.under_way import Spawn
-from bsm_remediate.ports import AlertLog, Clock, MetricSource
+from bsm_remediate.ports import Clock, MetricSource
+from bsm_remediate.records import AlertLog
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from bsm_remediate.domain.ids import Fingerprint, PolicyId
 from bsm_remediate.domain.metric_history import KEEPS, Bucket, Gathering, MetricSeries, Resolution, due, rolled
-from bsm_remediate.ports import Clock, Store
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import Store
 
 _SETTLES = timedelta(seconds=15)
 """So long after its end a minute may still get a figure: a source took its time to answer."""

@@ -14,7 +14,7 @@ from bsm_remediate.domain.ids import Fingerprint, PolicyId
 from bsm_remediate.domain.metric_history import SHARES, Bucket, MetricSeries, Resolution, Summary, stretches, summed
 from bsm_remediate.domain.plan_document import time_text
 from bsm_remediate.errors import UnknownId
-from bsm_remediate.ports import MetricHistory, MetricUpkeep
+from bsm_remediate.records import MetricHistory, MetricUpkeep
 
 SCHEMA = "bsm-remediate/metrics/v1"
 LIST_SCHEMA = "bsm-remediate/metrics-list/v1"

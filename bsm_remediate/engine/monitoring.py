@@ -20,7 +20,8 @@ from bsm_remediate.domain.listing import Listing
 from bsm_remediate.engine.picture import Picture
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import SourceUnreachable
-from bsm_remediate.ports import AlertLog, AlertSource, Clock
+from bsm_remediate.ports import AlertSource, Clock
+from bsm_remediate.records import AlertLog
 
 _log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from bsm_remediate.engine.standing_orders import (
     resume,
     still_going,
 )
-from bsm_remediate.ports import Control, Standing, Store
+from bsm_remediate.records import Control, Standing, Store
 
 
 def serve_people(

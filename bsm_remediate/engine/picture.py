@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bsm_remediate.domain.alert import Alert, AlertKey
 from bsm_remediate.domain.flapping import WINDOW as FLAPPING_WINDOW
-from bsm_remediate.ports import AlertLog
+from bsm_remediate.records import AlertLog
 
 _PRUNED_EVERY = timedelta(minutes=1)
 _REMEMBERED = 20

@@ -13,7 +13,7 @@ from bsm_remediate.domain.incident import Incident, find_incident, incidents, re
 from bsm_remediate.domain.review import incident_row, review_document
 from bsm_remediate.engine.ledger import ledger_history
 from bsm_remediate.engine.statistics_keeper import ALWAYS
-from bsm_remediate.ports import EventLog, Store
+from bsm_remediate.records import EventLog, Store
 
 LATEST = "latest"
 _PAGE = 5_000

@@ -13,7 +13,8 @@ from bsm_remediate.domain.ids import RunId
 from bsm_remediate.domain.playbook import PlaybookEvent
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.errors import RunNotRecorded, StoreUnavailable
-from bsm_remediate.ports import Clock, EventLog, RunLog
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import EventLog, RunLog
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from bsm_remediate.domain.audit import Follower
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.seal import Entry, Keyring, Mark, Seals, is_same
-from bsm_remediate.ports import Clock, Store
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import Store
 
 _log = logging.getLogger(__name__)
 

@@ -33,7 +33,7 @@ from bsm_remediate.domain.shadow import (
 from bsm_remediate.domain.shadow_report import LOOK_BACK, ShadowReport, shadow_report
 from bsm_remediate.domain.work_order import rendered
 from bsm_remediate.engine.statistics_keeper import FOREVER, account, pages
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 _KEPT_ALERTS = 100
 """Of an episode; whoever has more of them on one component gets its end from these."""

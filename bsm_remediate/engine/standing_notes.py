@@ -10,7 +10,7 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.quarantine import leaves_unknown
 from bsm_remediate.domain.run import Run
-from bsm_remediate.ports import Controls
+from bsm_remediate.records import Controls
 
 
 def note_active_policies(records: Controls, bundle: Bundle, *, cap: Mode, now: datetime) -> None:

@@ -10,7 +10,7 @@ from bsm_remediate.domain.scope import scope_named, scope_of_run
 from bsm_remediate.domain.situation import Hold, MaintenanceWindow, Pause
 from bsm_remediate.domain.standing_orders import covered_by, is_over
 from bsm_remediate.engine.desk import Answer, Desk, refused
-from bsm_remediate.ports import Control, Standing
+from bsm_remediate.records import Control, Standing
 
 
 def pause(desk: Desk, wish: Control, standing: Standing) -> Answer:

@@ -14,7 +14,8 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.situation import Pause
 from bsm_remediate.domain.standing_orders import ordered_against
-from bsm_remediate.ports import Clock, Controls, Standing
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import Controls, Standing
 
 
 class StartGate:

@@ -17,7 +17,8 @@ from typing import Protocol
 from bsm_remediate.domain.chapter import SUBJECTS, Chapter, Kept, Portion, Progress, chapter_of, keys_of, portion
 from bsm_remediate.domain.event import Event
 from bsm_remediate.engine.sealer import month_before
-from bsm_remediate.ports import Clock, EventLog, Statistics, Store
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import EventLog, Statistics, Store
 
 _log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from bsm_remediate.domain.standing_notices import notices_of
 from bsm_remediate.domain.telling import due, stands_since
 from bsm_remediate.engine.delivery import Delivery
 from bsm_remediate.engine.week import Week
-from bsm_remediate.ports import Outbox
+from bsm_remediate.records import Outbox
 
 LOOK_EVERY = timedelta(seconds=1)
 """In a storm the engine looks more often; people needn't."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from bsm_remediate.domain.ids import NodeId, RunId
 from bsm_remediate.domain.pool import Load
 from bsm_remediate.domain.run import Run, RunEnd, RunState
-from bsm_remediate.ports import RunLog
+from bsm_remediate.records import RunLog
 
 _SET = frozenset({RunEnd.RESTORED, RunEnd.NOT_VERIFIED, RunEnd.STILL_FIRING, RunEnd.DECIDED_ANEW})
 """Ends of runs whose playbook did what it should, if they began."""

@@ -18,7 +18,8 @@ from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.engine.remediation import Remediation
 from bsm_remediate.engine.under_way import Spawn
-from bsm_remediate.ports import Clock, RunLog
+from bsm_remediate.ports import Clock
+from bsm_remediate.records import RunLog
 
 LOOK_EVERY = timedelta(seconds=30)
 

@@ -18,7 +18,7 @@ from bsm_remediate.engine.ledger import ledger_history, read_statistics
 from bsm_remediate.engine.telling_team import messages_to
 from bsm_remediate.engine.under_way import Spawn
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 _log = logging.getLogger(__name__)
 

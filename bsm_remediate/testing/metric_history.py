@@ -10,7 +10,7 @@ from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 
 
 class MemoryMetricHistory:
-    """Implements `ports.MetricHistory` and `ports.MetricUpkeep`, without locks."""
+    """Implements `records.MetricHistory` and `records.MetricUpkeep`, without locks."""
 
     def __init__(self) -> None:
         self._series: dict[Fingerprint, MetricSeries] = {}

@@ -12,7 +12,7 @@ from bsm_remediate.domain.event import Event
 
 
 class MemoryStatistics:
-    """Implements `ports.Statistics`, without locks."""
+    """Implements `records.Statistics`, without locks."""
 
     def __init__(self) -> None:
         self._progress = Progress()

@@ -1,4 +1,4 @@
-"""A store in memory: every port of `ports.Store`, held to the same contract tests as the one on a database."""
+"""A store in memory: every port of `records.Store`, held to the same contract tests as the one on a database."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bsm_remediate.domain.run import NEXT_STATES, Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
 from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded, StoreUnavailable
-from bsm_remediate.ports import Accepted, Control, Delivered, Standing
+from bsm_remediate.records import Accepted, Control, Delivered, Standing
 from bsm_remediate.testing.metric_history import MemoryMetricHistory
 from bsm_remediate.testing.statistics import MemoryStatistics
 

@@ -26,7 +26,7 @@ from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.engine.telling import Telling
 from bsm_remediate.engine.week import Week
-from bsm_remediate.ports import Control, Store
+from bsm_remediate.records import Control, Store
 from bsm_remediate.testing.balancer import SimulatedBalancer
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import SimulatedExecutor, SimulatedProber

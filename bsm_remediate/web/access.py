@@ -16,7 +16,7 @@ from ipaddress import ip_address
 
 from bsm_remediate.domain.access import Identity, Role, TokensByDigest
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import TokenBook
+from bsm_remediate.records import TokenBook
 
 _AS_OF_S = 0.5
 """So old may be what is known of issued tokens: a revocation counts within a second, on every replica."""

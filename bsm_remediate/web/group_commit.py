@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import AlertLog, Delivered
+from bsm_remediate.records import AlertLog, Delivered
 
 _log = logging.getLogger(__name__)
 

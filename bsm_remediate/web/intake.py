@@ -17,7 +17,7 @@ import orjson
 from bsm_remediate.adapters.webhooks.terms import USUAL, Signature, Signed, Terms
 from bsm_remediate.domain.alert import Alert
 from bsm_remediate.errors import MalformedAlerts, StoreUnavailable
-from bsm_remediate.ports import Delivered
+from bsm_remediate.records import Delivered
 from bsm_remediate.web.asgi import Asgi, Receive, Scope, Send, answer
 from bsm_remediate.web.body import inflated, read_body
 from bsm_remediate.web.doorkeeper import Doorkeeper

@@ -9,7 +9,7 @@ from typing import Protocol
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.domain.policy import Mode
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

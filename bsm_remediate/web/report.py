@@ -14,7 +14,7 @@ from bsm_remediate.domain.shadow_words import shadow_document
 from bsm_remediate.engine.ledger import read_statistics
 from bsm_remediate.engine.metric_report import metrics_document, metrics_list, metrics_section
 from bsm_remediate.engine.shadow import read_shadow_report
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 
 SCHEMA = "bsm-remediate/report/v1"
 USUAL = timedelta(days=7)

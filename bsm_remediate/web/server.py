@@ -22,7 +22,7 @@ from bsm_remediate.domain.evaluation import Evaluation
 from bsm_remediate.engine.engine import Engine
 from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.errors import StoreUnavailable, WrongUsage
-from bsm_remediate.ports import Control, Store
+from bsm_remediate.records import Control, Store
 from bsm_remediate.web.access import Credentials, is_loopback
 from bsm_remediate.web.api import create_api
 from bsm_remediate.web.asgi import Asgi

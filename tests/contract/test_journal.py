@@ -13,7 +13,7 @@ from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.seal import Keyring, Mark, SealKey, Seals
 from bsm_remediate.engine.audit import verify
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)

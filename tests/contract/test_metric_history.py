@@ -12,7 +12,7 @@ from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.ids import PolicyId
 from bsm_remediate.domain.metric import fingerprint_of
 from bsm_remediate.domain.metric_history import Bucket, Gathering, MetricSeries, Resolution
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)

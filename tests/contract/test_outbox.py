@@ -14,7 +14,7 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.message import Message, MessageKind, MessageState, Told
 from bsm_remediate.domain.notice import NoticeSeverity
 from bsm_remediate.domain.seal import SealKey
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)

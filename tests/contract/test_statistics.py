@@ -18,7 +18,7 @@ from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.engine.statistics_keeper import ALWAYS, FOREVER, StatisticsKeeper, compare
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.store import MemoryStore
 

@@ -28,7 +28,7 @@ from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.domain.work_order import Play, WorkOrder, Written
 from bsm_remediate.errors import ChangeNotRecorded, RunNotRecorded
-from bsm_remediate.ports import Accepted, Control, Standing, Store
+from bsm_remediate.records import Accepted, Control, Standing, Store
 from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -14,7 +14,7 @@ from bsm_remediate.adapters.sql.tokens import SqlTokens, open_tokens
 from bsm_remediate.domain.access import IssuedToken, Role
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.errors import UnknownId, WrongUsage
-from bsm_remediate.ports import Delivered, TokenBook
+from bsm_remediate.records import Delivered, TokenBook
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ANA = IssuedToken(

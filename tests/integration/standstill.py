@@ -17,7 +17,7 @@ from bsm_remediate.domain.access import Identity, Role
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluation, Evaluator
 from bsm_remediate.domain.situation import Situation
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.web.access import Credentials
 from bsm_remediate.web.doorkeeper import Doorkeeper
 from bsm_remediate.web.live import Health

@@ -28,7 +28,7 @@ from bsm_remediate.domain.statistics_document import statistics_document
 from bsm_remediate.engine.ledger import LedgerJournal, ledger_events, read_statistics
 from bsm_remediate.engine.statistics_keeper import ALWAYS, FOREVER, StatisticsKeeper, compare, rebuild
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.store import MemoryStore

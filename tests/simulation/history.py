@@ -21,7 +21,7 @@ from bsm_remediate.domain.state import State
 from bsm_remediate.engine.engine import Engine
 from bsm_remediate.engine.sealer import Sealer
 from bsm_remediate.errors import StoreUnavailable
-from bsm_remediate.ports import Control
+from bsm_remediate.records import Control
 from bsm_remediate.testing.builders import alternative, at_least_of, bundle, component, either, policy, service
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import Scripted, SimulatedExecutor, SimulatedProber

@@ -20,7 +20,7 @@ from bsm_remediate.domain.playbook import PlaybookCall, PlaybookOutcome
 from bsm_remediate.domain.policy import Alternative
 from bsm_remediate.engine.engine import Engine
 from bsm_remediate.engine.sealer import Sealer
-from bsm_remediate.ports import Control
+from bsm_remediate.records import Control
 from bsm_remediate.testing.builders import TCP_CHECK, bundle, component, service
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.executor import Scripted, SimulatedExecutor, SimulatedProber

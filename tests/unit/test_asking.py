@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from bsm_remediate.engine.asking import Request, ask
-from bsm_remediate.ports import Standing
+from bsm_remediate.records import Standing
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.store import MemoryStore
 

@@ -15,7 +15,7 @@ from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.run import RunState
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.engine.options import EngineOptions
-from bsm_remediate.ports import Standing
+from bsm_remediate.records import Standing
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline
 from tests.unit.pair import Pair, bundle_of

@@ -13,7 +13,7 @@ from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.shadow import ShadowEpisode, episodes_of
 from bsm_remediate.engine.options import EngineOptions
 from bsm_remediate.engine.shadow import shadow_events
-from bsm_remediate.ports import Store
+from bsm_remediate.records import Store
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import Timeline
 

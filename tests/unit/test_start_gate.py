@@ -12,7 +12,7 @@ from bsm_remediate.adapters.pause_file import PauseFile
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.situation import Hold, Pause
 from bsm_remediate.engine.start_gate import StartGate
-from bsm_remediate.ports import Standing
+from bsm_remediate.records import Standing
 from bsm_remediate.testing.builders import bundle, component, run
 from bsm_remediate.testing.clock import VirtualClock
 from bsm_remediate.testing.store import MemoryStore

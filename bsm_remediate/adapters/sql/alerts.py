@@ -16,7 +16,7 @@ from bsm_remediate.adapters.sql.packed import PackedTexts, Texts, packed
 from bsm_remediate.adapters.sql.stored_texts import TextReader
 from bsm_remediate.domain.alert import Alert, AlertKey, AlertStatus
 from bsm_remediate.domain.ids import Fingerprint
-from bsm_remediate.ports import Accepted
+from bsm_remediate.records import Accepted
 
 _CHUNK = 400
 """Keys per look-up; SQLite takes a limited number of parameters."""

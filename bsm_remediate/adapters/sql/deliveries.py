@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from bsm_remediate.ports import Delivered
+from bsm_remediate.records import Delivered
 
 _KEPT_S = 660.0
 """A little longer than a signature counts: up to five minutes before its time, and five after it."""

@@ -1,4 +1,4 @@
-"""The store: every port of `ports.Store` on one database."""
+"""The store: every port of `records.Store` on one database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bsm_remediate.domain.metric_history import Bucket, MetricSeries, Resolution
 from bsm_remediate.domain.run import Run, RunState
 from bsm_remediate.domain.seal import Entry, Mark, SealKey, Seals
 from bsm_remediate.domain.work_order import WorkOrder
-from bsm_remediate.ports import Accepted, Control, Delivered, Standing
+from bsm_remediate.records import Accepted, Control, Delivered, Standing
 
 _EVERYTHING = 5_000
 

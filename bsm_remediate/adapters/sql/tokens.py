@@ -24,7 +24,7 @@ def open_tokens(url: str) -> SqlTokens:
 
 
 class SqlTokens:
-    """Implements `ports.TokenBook`; safe to use from any thread."""
+    """Implements `records.TokenBook`; safe to use from any thread."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -17,7 +17,7 @@ from bsm_remediate.domain.message import Message
 from bsm_remediate.domain.policy import Template
 from bsm_remediate.domain.run import Run
 from bsm_remediate.domain.work_order import WorkOrder, Written
-from bsm_remediate.ports import Standing
+from bsm_remediate.records import Standing
 
 
 def storable(text: str) -> str:
