@@ -38,6 +38,6 @@ def read_alerts(installation: Installation, alert_file: str | None, live: str | 
     if (alert_file is None) == (live is None):
         raise WrongUsage("give either --alerts FILE or --from alertmanager=URL", hint="`-` reads standard input")
     if alert_file is not None:
-        return AlertInput(alerts=tuple(installation.read_alert_file(alert_file, at=at)))
-    listing = installation.read_live(live or "")
+        return AlertInput(alerts=tuple(installation.senders.read_alert_file(alert_file, at=at)))
+    listing = installation.senders.read_live(live or "")
     return AlertInput(alerts=listing.alerts, suppressed=listing.suppressed)

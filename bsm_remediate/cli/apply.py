@@ -41,7 +41,7 @@ def command(deployment: Deployment, plan: Path, stale_ok: bool, check: bool) -> 
     now = parse_moment(None)
     _require_fit(document, bundle, stale_ok=stale_ok)
     installation = deployment.installation()
-    alerts = installation.read_alerts(json.dumps(document["alerts"]).encode(), at=now)
+    alerts = installation.senders.read_alerts(json.dumps(document["alerts"]).encode(), at=now)
     only = frozenset((NodeId(step["component"]), PolicyId(step["policy"])) for step in document["steps"])
     if check:
         situation = Situation(at=now, alerts=tuple(alerts), goal=document["goal"])

@@ -104,7 +104,7 @@ def _vaults(installation: Installation) -> Iterator[Examined]:
 
 
 def _sources(installation: Installation) -> Iterator[Examined]:
-    for source in installation.alert_sources():
+    for source in installation.senders.alert_sources():
         try:
             listing = source.listing()
         except SourceUnreachable as error:

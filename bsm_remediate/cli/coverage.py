@@ -67,7 +67,7 @@ def command(
     bundle = deployment.load_bundle()
     installation = deployment.installation()
     found = read_alerts(installation, alert_file, live, at=moment)
-    known = [rule for one in rules for rule in installation.read_rules(one)]
+    known = [rule for one in rules for rule in installation.senders.read_rules(one)]
     coverage = measure(bundle, found.alerts, known, at=moment)
     emit(_document(coverage, bundle.currency), output, table=lambda console: _show(console, coverage, bundle.currency))
 

@@ -17,9 +17,9 @@ from bsm_remediate.ports import MetricSource
 
 def examine_figures(installation: Installation, bundle: Bundle | None) -> Iterator[Examined]:
     """Whether each source answers, takes the bundle's queries, and whether what it has is about its components."""
-    kinds = installation.metric_sources
+    kinds = installation.figures.kinds
     usual = prometheus_meant([name for name, kind in kinds.items() if kind == PROMETHEUS])
-    for name, source in installation.open_metric_sources().items():
+    for name, source in installation.figures.open_all().items():
         try:
             source.samples("vector(1)" if kinds[name] == PROMETHEUS else "up")
         except SourceUnreachable as error:

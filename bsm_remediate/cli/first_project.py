@@ -30,7 +30,7 @@ def first_files(installation: Installation, folder: Path, inventory: Path, rules
     project = settings.ansible.project or _project_of(inventory)
     ansible = settings.ansible.model_copy(update={"project": project})
     reading = replace(installation, settings=replace(settings, inventory=(inventory,), ansible=ansible))
-    known = [rule for one in rules for rule in installation.read_rules(one)]
+    known = [rule for one in rules for rule in installation.senders.read_rules(one)]
     if rules and not known:
         raise WrongUsage(f"there are no alert rules in {', '.join(rules)}", hint="leave --rules away to write none")
     bundle = first_bundle(reading.read_inventory(), known)

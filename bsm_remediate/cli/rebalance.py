@@ -89,7 +89,7 @@ def command(
     if load is not None:
         lies = load_named(known, _read(load), replicas=replicas)
     else:
-        lies = deployment.installation().pool_load(known, bundle, at=parse_moment(None))
+        lies = deployment.installation().figures.pool_load(known, bundle, at=parse_moment(None))
     rates = rates_of(known, bundle, Prices(bundle.calendars, moment), goal)
     unavailable = _unavailable(bundle, known, down)
     if known.replicas is not None:

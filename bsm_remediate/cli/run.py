@@ -37,7 +37,7 @@ def command(deployment: Deployment, alert_file: str, goal: str, executors: int |
     known_goal(bundle, goal)
     installation = deployment.installation()
     moment = parse_moment(None)
-    alerts = installation.read_alert_file(alert_file, at=moment)
+    alerts = installation.senders.read_alert_file(alert_file, at=moment)
     situation = Situation(at=moment, alerts=tuple(alerts), goal=goal, executors=executors)
     evaluation = Evaluator(bundle).evaluate(situation)
     show_plan(console(), evaluation, bundle)

@@ -145,7 +145,7 @@ def _book(installation: Installation) -> Iterator[SqlTokens]:
 def _require_sources(installation: Installation, role: Role, sources: tuple[str, ...]) -> None:
     if sources and role is not Role.WEBHOOK:
         raise WrongUsage("--source is for the role webhook: the others don't speak for senders")
-    known = installation.webhook_sources
+    known = installation.senders.webhook_sources
     for source in sources:
         if source not in known:
             raise WrongUsage(f"there is no source '{source}'", hint=f"there are {', '.join(sorted(known))}")

@@ -69,7 +69,7 @@ def _picture(deployment: Deployment, world_file: str, at: str | None) -> Picture
 
     moment = parse_moment(at)
     bundle = deployment.load_bundle()
-    alerts = deployment.installation().read_alert_file(world_file, at=moment)
+    alerts = deployment.installation().senders.read_alert_file(world_file, at=moment)
     return Evaluated(bundle, Evaluator(bundle).evaluate(Situation(at=moment, alerts=tuple(alerts))))
 
 
@@ -80,7 +80,7 @@ def _explain_alerts(deployment: Deployment, alert_file: str, at: str | None, out
 
     moment = parse_moment(at)
     bundle = deployment.load_bundle()
-    alerts = deployment.installation().read_alert_file(alert_file, at=moment)
+    alerts = deployment.installation().senders.read_alert_file(alert_file, at=moment)
     if not alerts:
         raise WrongUsage(f"there is no firing alert in {alert_file}")
     explanations = explain(bundle, Situation(at=moment, alerts=tuple(alerts)))

@@ -188,7 +188,7 @@ def serve(
     credentials = Credentials(((one.secret.reveal(), one.identity) for one in installation.settings.tokens), book=book)
     require_safe_address(host, credentials)
     doorkeeper = Doorkeeper(credentials, trusted_proxies=installation.settings.trusted_proxies)
-    sources, terms = installation.webhook_sources, installation.webhook_terms
+    sources, terms = installation.senders.webhook_sources, installation.senders.webhook_terms
     listener = _listen(host, port)
     with installation.engine(bundle, options, alone=False) as (engine, store):
         live = RunningEngine(engine, store)

@@ -106,6 +106,6 @@ def test_a_prometheus_that_cannot_be_is_refused(tmp_path: Path, toml: str, why: 
 def test_a_prometheus_sends_no_webhooks(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('[sources.prometheus]\nurl = "http://p:9090"\n')
     installation = Installation(settings=read_settings(Options(config=tmp_path / "settings.toml"), {}))
-    assert "prometheus" not in installation.webhook_sources
-    assert "prometheus" not in installation.webhook_terms
-    assert installation.metric_sources == {"prometheus": "prometheus"}
+    assert "prometheus" not in installation.senders.webhook_sources
+    assert "prometheus" not in installation.senders.webhook_terms
+    assert installation.figures.kinds == {"prometheus": "prometheus"}

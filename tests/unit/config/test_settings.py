@@ -148,7 +148,7 @@ def test_a_source_is_read_by_paths_that_the_settings_name(tmp_path: Path) -> Non
     event = {"state": "OPEN", "check": {"name": "Disk", "id": 7}, "host": {"ip": "10.0.0.7", "name": "db-1"}}
     event |= {"level": "FATAL", "since": "2026-01-05 09:00:00"}
     body = json.dumps({"data": {"events": [event, {**event, "state": "fine"}]}}).encode()
-    found = installation.webhook_sources["mytool"](body, datetime(2026, 1, 6, tzinfo=UTC)).alerts
+    found = installation.senders.webhook_sources["mytool"](body, datetime(2026, 1, 6, tzinfo=UTC)).alerts
     assert [alert.status.value for alert in found] == ["firing", "resolved"]
     assert found[0].labels == {"alertname": "Disk", "instance": "db-1", "severity": "critical"}
     assert found[0].starts_at == datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -180,14 +180,14 @@ def test_a_path_that_cannot_be_is_refused_with_file_and_key(tmp_path: Path, line
 def test_two_senders_of_one_kind_have_names_of_their_own(tmp_path: Path) -> None:
     toml = '[sources.zabbix-eu]\nkind = "zabbix"\n[sources.am-eu]\nkind = "alertmanager"\nurl = "http://am:9093"\n'
     installation = Installation(settings=_settings(tmp_path, {}, toml))
-    assert {"zabbix", "zabbix-eu", "alertmanager", "am-eu"} <= installation.webhook_sources.keys()
-    assert [source.name for source in installation.alert_sources()] == ["am-eu"]
+    assert {"zabbix", "zabbix-eu", "alertmanager", "am-eu"} <= installation.senders.webhook_sources.keys()
+    assert [source.name for source in installation.senders.alert_sources()] == ["am-eu"]
 
 
 def test_the_terms_of_a_source_go_with_its_kind(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     toml = f'[sources.sns-eu]\nkind = "cloudwatch"\n[sources.pagerduty]\nsecret_files = "{tmp_path}/secret"\n'
-    terms = Installation(settings=_settings(tmp_path, {}, toml)).webhook_terms
+    terms = Installation(settings=_settings(tmp_path, {}, toml)).senders.webhook_terms
     assert b"text/plain" in terms["sns-eu"].content_types
     assert b"text/plain" in terms["cloudwatch"].content_types
     signature = hmac.new(b"s3cret", b"body", "sha256").hexdigest().encode()
@@ -212,8 +212,8 @@ def test_every_other_source_with_a_secret_is_asked_for_standard_webhooks(
     (tmp_path / "secret").write_text(f"whsec_{base64.b64encode(bytes(range(32))).decode()}\n")
     toml = f'{section}\nsecret_files = "{tmp_path}/secret"\n'
     installation = Installation(settings=_settings(tmp_path, {}, toml))
-    assert isinstance(installation.webhook_terms[name].signature, StandardWebhooks)
-    assert installation.alert_sources() == []
+    assert isinstance(installation.senders.webhook_terms[name].signature, StandardWebhooks)
+    assert installation.senders.alert_sources() == []
 
 
 @pytest.mark.parametrize(
@@ -233,4 +233,4 @@ def test_a_source_that_cannot_be_is_refused(tmp_path: Path, toml: str, why: str)
         toml = toml.replace(f'"{name}"', f'"{tmp_path / name}"')
     installation = Installation(settings=_settings(tmp_path, {}, f"{toml}\n"))
     with pytest.raises(WrongUsage, match=why):
-        assert not installation.webhook_sources or not installation.webhook_terms
+        assert not installation.senders.webhook_sources or not installation.senders.webhook_terms

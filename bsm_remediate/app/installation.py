@@ -1,37 +1,28 @@
-"""The composition root: the only place where the parts meet. Nothing opens or connects before it is asked for."""
+"""One deployment, and everything that is made from its settings."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bsm_remediate.config.generic_source import GenericSource
+from bsm_remediate.app.figures import Figures
+from bsm_remediate.app.senders import Senders
 from bsm_remediate.config.loader import Loaded, load_bundle
-from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_secret, read_settings
+from bsm_remediate.config.settings import Options, ProjectSection, Settings, listed, read_settings
 from bsm_remediate.config.sources import (
-    PROMETHEUS,
-    AlertmanagerSource,
-    CommandSource,
-    MetricSourceSection,
-    PrometheusSource,
-    ScrapeSource,
     prometheus_meant,
 )
-from bsm_remediate.domain.alert import Alert
-from bsm_remediate.domain.alert_rule import AlertRule
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.finding import Finding, Severity
 from bsm_remediate.domain.inventory import Inventory
-from bsm_remediate.domain.listing import Listing
-from bsm_remediate.domain.metric import METRICS
 from bsm_remediate.domain.policy import Check, CheckKind
 from bsm_remediate.domain.service_map import Component
 from bsm_remediate.domain.situation import Pause, Situation
@@ -44,16 +35,11 @@ if TYPE_CHECKING:
     from bsm_remediate.adapters.ansible.project import AnsibleProjects
     from bsm_remediate.adapters.ansible.vault import Opened
     from bsm_remediate.adapters.ansible.warm import WarmServers
-    from bsm_remediate.adapters.metrics.http import HttpReader
-    from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
     from bsm_remediate.adapters.sql.tokens import SqlTokens
-    from bsm_remediate.adapters.webhooks.delivery import Delivery
-    from bsm_remediate.adapters.webhooks.terms import Terms
-    from bsm_remediate.domain.pool import Load, Pool
     from bsm_remediate.domain.seal import Keyring
     from bsm_remediate.engine.engine import Engine
     from bsm_remediate.engine.options import EngineOptions
-    from bsm_remediate.ports import AlertSource, Clock, Lease, MetricSource, Notifier, Prober, Workflows
+    from bsm_remediate.ports import Clock, Lease, Notifier, Prober, Workflows
     from bsm_remediate.records import Store
 
 
@@ -68,6 +54,16 @@ class Installation:
         """From the command line's options, the environment and the settings file. Raises `WrongUsage`."""
         return cls(settings=read_settings(options))
 
+    @property
+    def senders(self) -> Senders:
+        """Where its alerts come from."""
+        return Senders(settings=self.settings)
+
+    @property
+    def figures(self) -> Figures:
+        """Who can be asked for figures."""
+        return Figures(settings=self.settings)
+
     # --- reading ---------------------------------------------------------------------------------------------------
 
     def load_bundle(self, *, scrutinise: bool) -> Loaded:
@@ -77,55 +73,8 @@ class Installation:
             inventory=self.read_inventory if self.has_inventory else None,
             playbooks=self.settings.playbooks if self.has_playbooks else None,
             scrutinise=scrutinise,
-            metric_sources=self.metric_sources,
+            metric_sources=self.figures.kinds,
         )
-
-    @property
-    def metric_sources(self) -> Mapping[str, str]:
-        """What can be asked for figures: its kind by its name."""
-        return {name: one.kind for name, one in self.settings.sources.items() if isinstance(one, MetricSourceSection)}
-
-    def open_prometheus(self) -> Mapping[str, PrometheusApi]:
-        """Those that are configured, by name; none is asked yet. Raises `WrongUsage` for an unreadable secret."""
-        from bsm_remediate.adapters.metrics.prometheus import PrometheusApi
-
-        sources = self.settings.sources.items()
-        return {
-            name: PrometheusApi(one.url, _reader(one)) for name, one in sources if isinstance(one, PrometheusSource)
-        }
-
-    def open_metric_sources(self) -> Mapping[str, MetricSource]:
-        """Everybody who can be asked for figures, by name. Raises `WrongUsage` for an unreadable secret."""
-        from bsm_remediate.adapters.metrics.command import CommandFigures
-        from bsm_remediate.adapters.metrics.scrape import ScrapedPages
-        from bsm_remediate.adapters.system_clock import SystemClock
-
-        found: dict[str, MetricSource] = dict(self.open_prometheus())
-        for name, one in self.settings.sources.items():
-            if isinstance(one, ScrapeSource):
-                found[name] = ScrapedPages(one.url, _reader(one), SystemClock(), every=one.every)
-            if isinstance(one, CommandSource):
-                found[name] = CommandFigures(one.command, SystemClock(), every=one.every, timeout=one.timeout)
-        return found
-
-    def pool_load(self, pool: Pool, bundle: Bundle, *, at: datetime) -> Load:
-        """The live load of `pool`, asked of the configured Prometheus. Raises `WrongUsage` where it can't be known, and
-        `SourceUnreachable`.
-        """
-        from bsm_remediate.domain.mapping import Mapper
-        from bsm_remediate.domain.pool_load import load_read
-
-        hint = '--load FILE with JSON like {"web-1": 110, "web-2": 20}'
-        name = prometheus_meant(self._of_kind(PROMETHEUS))
-        if name is None or not pool.query:
-            lacking = "the pool has no `load: {query: …}`" if not pool.query else "no Prometheus is configured"
-            raise WrongUsage(f"the load of {pool.id} isn't known: {lacking}", hint=hint)
-        source = self.open_metric_sources()[name]
-        running = source.samples(pool.replicas.running) if pool.replicas is not None and pool.replicas.running else ()
-        return load_read(pool, source.samples(pool.query), Mapper(bundle), running=running, at=at)
-
-    def _of_kind(self, kind: str) -> Collection[str]:
-        return [name for name, one in self.metric_sources.items() if one == kind]
 
     @property
     def has_inventory(self) -> bool:
@@ -158,102 +107,6 @@ class Installation:
         paths = {*folder.glob("*.yml"), *folder.glob("*.yaml"), *(path for path in named if path.is_file())}
         inventory = self.read_inventory() if self.has_inventory else None
         return scan_playbooks(sorted(paths), inventory=inventory)
-
-    def read_alert_file(self, path: str, *, at: datetime) -> Sequence[Alert]:
-        """The alerts in the file `path` (`-` for standard input). Raises `MalformedAlerts` or `WrongUsage`."""
-        import sys
-
-        try:
-            raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
-        except OSError as error:
-            raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
-        return self.read_alerts(raw, at=at)
-
-    def read_alerts(self, raw: bytes, *, at: datetime) -> Sequence[Alert]:
-        """The alerts in `raw`, received at `at`. Raises `MalformedAlerts`."""
-        from bsm_remediate.adapters.webhooks.files import read_alerts
-
-        return read_alerts(raw, received_at=at)
-
-    @property
-    def webhook_sources(self) -> Mapping[str, Callable[[bytes, datetime], Delivery]]:
-        """Whose webhooks are understood, by the name in their address. Raises `WrongUsage` for an unknown kind."""
-        from bsm_remediate.adapters.webhooks import SOURCES, named
-        from bsm_remediate.adapters.webhooks.field_map import FieldMap
-
-        configured: dict[str, Callable[[bytes, datetime], Delivery]] = {}
-        for name, one in self.settings.sources.items():
-            if isinstance(one, MetricSourceSection):
-                continue
-            if name == METRICS:
-                raise WrongUsage(f"sources.{name}: that is what the engine's own signals of figures are called")
-            reading = one.reading() if isinstance(one, GenericSource) else None
-            if one.kind not in SOURCES:
-                known = ", ".join(sorted(SOURCES))
-                raise WrongUsage(
-                    f"sources.{name}.kind: '{one.kind}' is none of {known}", hint="or `generic` with paths"
-                )
-            if reading is not None:
-                configured[name] = FieldMap(source=name, **reading)
-            elif one.kind != name:
-                configured[name] = named(one.kind, name)
-        return {**SOURCES, **configured}
-
-    @property
-    def webhook_terms(self) -> Mapping[str, Terms]:
-        """On what terms webhooks are taken, where they aren't the usual ones. Raises `WrongUsage`."""
-        from bsm_remediate.adapters.webhooks import TERMS, signature
-        from bsm_remediate.adapters.webhooks.terms import USUAL
-
-        terms = dict(TERMS)
-        for name, one in self.settings.sources.items():
-            if isinstance(one, MetricSourceSection):
-                continue
-            terms[name] = TERMS.get(one.kind, USUAL)
-            if one.secret_files:
-                secrets = [read_secret(file) for file in one.secret_files]
-                if not all(secrets):
-                    raise WrongUsage(f"sources.{name}.secret_files: a secret is empty")
-                try:
-                    terms[name] = replace(terms[name], signature=signature(one.kind, secrets))
-                except ValueError as error:
-                    raise WrongUsage(f"sources.{name}.secret_files: a secret {error}") from error
-        return terms
-
-    def alert_sources(self) -> Sequence[AlertSource]:
-        """Those whose own list is read. Raises `WrongUsage` for a secret that can't be read."""
-        from bsm_remediate.adapters.alertmanager_list import AlertmanagerList
-
-        return [
-            AlertmanagerList(
-                one.url,
-                now=now,
-                name=name,
-                receiver=one.receiver,
-                token=read_secret(one.token_file) if one.token_file is not None else "",
-                settles_after=one.settles_after,
-            )
-            for name, one in self.settings.sources.items()
-            if isinstance(one, AlertmanagerSource) and one.url
-        ]
-
-    def read_live(self, given: str) -> Listing:
-        """What fires at `alertmanager=URL` now, as `--from` takes it. Raises `WrongUsage`, `SourceUnreachable`."""
-        from bsm_remediate.adapters.alertmanager_list import AlertmanagerList
-
-        kind, _, url = given.partition("=")
-        if kind != "alertmanager" or not url.startswith(("http://", "https://")):
-            raise WrongUsage(f"--from takes alertmanager=URL, not '{given}'")
-        configured = self.settings.sources.get(kind)
-        is_ours = isinstance(configured, AlertmanagerSource) and url.rstrip("/") in _stripped(configured.url)
-        token = configured.token_file if isinstance(configured, AlertmanagerSource) and is_ours else None
-        return AlertmanagerList([url], now=now, token=read_secret(token) if token is not None else "").listing()
-
-    def read_rules(self, given: str) -> tuple[AlertRule, ...]:
-        """The alert rules of a Prometheus's URL, a file or a folder. Raises `WrongUsage`, `SourceUnreachable`."""
-        from bsm_remediate.adapters.prometheus_rules import read_live_rules, read_rule_files
-
-        return read_live_rules(given) if given.startswith(("http://", "https://")) else read_rule_files(Path(given))
 
     # --- acting ----------------------------------------------------------------------------------------------------
 
@@ -362,9 +215,9 @@ class Installation:
         executor.warm_up()
         if any(one.rebalance for policy in bundle.policies.values() for one in policy.do):
             threading.Thread(target=prepare, name="linear programme", daemon=True).start()
-        figures = self.open_metric_sources()
+        figures = self.figures.open_all()
         delivery = Delivery(store, self.notifier(), clock, spawn=spawn_thread, arrived=lambda: engine.wake())  # noqa: PLW0108
-        prometheus = prometheus_meant(self._of_kind(PROMETHEUS))
+        prometheus = self.figures.usual_prometheus
         engine = Engine(
             evaluator=Evaluator(bundle),
             store=store,
@@ -373,7 +226,7 @@ class Installation:
             clock=clock,
             workflows=workflows,
             lease=lease,
-            sources=self.alert_sources(),
+            sources=self.senders.alert_sources(),
             metrics=Metering(
                 figures,
                 usual=prometheus,
@@ -459,7 +312,7 @@ class Installation:
             clock=clock,
             secrets=[token.secret.reveal() for token in self.settings.tokens],
         )
-        prometheus = self.open_prometheus()
+        prometheus = self.figures.open_prometheus()
         return _ProberByKind(
             {
                 CheckKind.TCP: network,
@@ -511,19 +364,6 @@ class Installation:
         return self.settings.state_dir
 
 
-def _reader(source: PrometheusSource | ScrapeSource) -> HttpReader:
-    from bsm_remediate.adapters.metrics.http import Access, HttpReader
-    from bsm_remediate.adapters.system_clock import SystemClock
-
-    access = Access(
-        token=read_secret(source.token_file) if source.token_file is not None else "",
-        username=source.username,
-        password=read_secret(source.password_file) if source.password_file is not None else "",
-        ca_file=source.ca_file,
-    )
-    return HttpReader(access, SystemClock())
-
-
 class _ProberByKind:
     """Sends each check to whoever can look at it. Implements `ports.Prober`."""
 
@@ -532,10 +372,6 @@ class _ProberByKind:
 
     def look(self, check: Check, component: Component, *, cancelled: Callable[[], bool]) -> Observation:
         return self._probers[check.kind].look(check, component, cancelled=cancelled)
-
-
-def _stripped(urls: Sequence[str]) -> list[str]:
-    return [url.rstrip("/") for url in urls]
 
 
 def now() -> datetime:
