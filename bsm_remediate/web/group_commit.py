@@ -125,8 +125,8 @@ class GroupCommit:
             for one in group:
                 self._store([one])
         else:
-            self._tell(group, None)
             self._committed()
+            self._tell(group, None)
 
     @staticmethod
     def _tell(group: list[_Waiting], error: StoreUnavailable | None) -> None:
