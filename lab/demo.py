@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import secrets
-import shutil
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,12 +13,13 @@ from rich.console import Console
 
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
-from lab.children import Children, wait_until_gone
+from lab.children import Children
 from lab.customers import Customers
 from lab.engine import Engine
 from lab.results import account_of, show_results
 from lab.screen import Screen, screen_for
 from lab.shop import CHECKOUT, DISK_FAULT, FAULTS, Shop, end_on_signals, lab_folder, open_shop
+from lab.staged import staged
 from lab.story import Story
 
 BREAKS = ("web-2", "historian", "line", "cache", "database")
@@ -32,29 +31,14 @@ def main() -> int:
     given = _options()
     end_on_signals()
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
-    screen = screen_for(console)
-    folder = lab_folder()
-    kept = False
-    children = Children()
-    try:
-        return play(screen, folder, children, goal=given.goal, breaks=given.breaks)
-    except KeyboardInterrupt:
-        screen.close()
-        console.print("Interrupted; everything that was started is being ended.")
-        return 130
-    except (RuntimeError, OSError) as error:
-        screen.close()
-        kept = True
-        console.print(f"The demo failed: {error}\nIts logs are kept in {folder}.", markup=False, soft_wrap=True)
-        return 1
-    finally:
-        screen.close()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # what was started must be ended, however impatient somebody is
-        children.end()
-        wait_until_gone(folder)
-        if not kept:
-            shutil.rmtree(folder, ignore_errors=True)
+    screen, folder = screen_for(console), lab_folder()
+    return staged(
+        lambda children: play(screen, folder, children, goal=given.goal, breaks=given.breaks),
+        folder=folder,
+        screen=screen,
+        say=lambda text: console.print(text, markup=False, soft_wrap=True),
+        name="The demo",
+    )
 
 
 def play(screen: Screen, folder: Path, children: Children, *, goal: str, breaks: Sequence[str]) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -14,13 +12,14 @@ from rich.console import Console
 
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.loss import Prices
-from lab.children import Children, wait_until_gone
+from lab.children import Children
 from lab.overload.results import document, sentence, table
 from lab.overload.screen import screen_for
 from lab.overload.site import EXAMPLE
 from lab.overload.story import WITH, play
 from lab.real.packages import PackagesMissing, program
 from lab.shop import end_on_signals, lab_folder
+from lab.staged import staged
 
 _PROGRAMS = ("haproxy", "prometheus")
 
@@ -37,9 +36,10 @@ def main() -> int:
     except PackagesMissing as error:
         print(error, file=sys.stderr)
         return 1
-    screen, folder, children, kept = screen_for(console), lab_folder(), Children(), False
+    screen, folder = screen_for(console), lab_folder()
     began = time.monotonic()
-    try:
+
+    def told(children: Children) -> int:
         courses = play(folder, children, screen, _prices())
         screen.close()
         if is_json:
@@ -48,23 +48,8 @@ def main() -> int:
             screen.table(table(courses))
         screen.say(f"{sentence(courses)} All took {time.monotonic() - began:.0f} s.")
         return 0 if courses[WITH].last.failed("checkout") == 0 else 1
-    except KeyboardInterrupt:
-        screen.close()
-        screen.say("Interrupted; everything that was started is being ended.")
-        return 130
-    except (RuntimeError, OSError) as error:
-        screen.close()
-        kept = True
-        screen.say(f"It failed: {error}\nThe logs are kept in {folder}.")
-        return 1
-    finally:
-        screen.close()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # what was started must be ended, however impatient somebody is
-        children.end()
-        wait_until_gone(folder)
-        if not kept:
-            shutil.rmtree(folder, ignore_errors=True)
+
+    return staged(told, folder=folder, screen=screen, say=screen.say, name="The lab")
 
 
 def _options() -> argparse.Namespace:

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-import pytest
-
-from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.ids import PolicyId
 from bsm_remediate.domain.metric import fingerprint_of
 from bsm_remediate.domain.metric_history import Bucket, Gathering, MetricSeries, Resolution
 from bsm_remediate.records import Store
-from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ALL = {Resolution.MINUTE: NINE, Resolution.HOUR: NINE, Resolution.DAY: NINE}
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "sqlite":
-        made = open_store(f"sqlite:///{tmp_path}/store.sqlite")
-    else:
-        made = open_store(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 def series(instance: str, policy: str = "busy") -> MetricSeries:

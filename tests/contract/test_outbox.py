@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import pytest
 
 from bsm_remediate.adapters.sql.store import open_store
 from bsm_remediate.domain.event import Event
@@ -15,23 +12,9 @@ from bsm_remediate.domain.message import Message, MessageKind, MessageState, Tol
 from bsm_remediate.domain.notice import NoticeSeverity
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.records import Store
-from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 KEY = SealKey("of the outbox's contract, 32 characters")
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "sqlite":
-        made = open_store(f"sqlite:///{tmp_path}/store.sqlite")
-    else:
-        made = open_store(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 def message(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,19 +23,6 @@ from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 KEY = SealKey("of the statistics' contract, 32 characters")
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "sqlite":
-        made = open_store(f"sqlite:///{tmp_path}/store.sqlite")
-    else:
-        made = open_store(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 def entry(position: int, state: str, *, minute: int, of: str = "db-1") -> Event:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -33,19 +31,6 @@ from bsm_remediate.testing.store import MemoryStore
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 KEY = SealKey("of the store's contract, 32 characters")
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    made: Store
-    if request.param == "memory":
-        made = MemoryStore()
-    elif request.param == "sqlite":
-        made = open_store(f"sqlite:///{tmp_path}/store.sqlite")
-    else:
-        made = open_store(request.getfixturevalue("postgres_url"))
-    yield made
-    made.close()
 
 
 def alert(
