@@ -85,8 +85,13 @@ class Traffic:
     @property
     def shed(self) -> float:
         """Share of it that must be turned away."""
-        turned_away = 1 - self.served_after / self.load if self.load > 0 else 0.0
-        return turned_away if turned_away > NOTHING else 0.0
+        return unserved(self.load, self.served_after)
+
+
+def unserved(load: float, served: float) -> float:
+    """Share of `load` that finds no room; what is within the tolerance of the programme is none."""
+    share = 1 - served / load if load > 0 else 0.0
+    return share if share > NOTHING else 0.0
 
 
 class Loss(NamedTuple):

@@ -10,7 +10,7 @@ from math import ceil, fsum
 
 from bsm_remediate.domain.ids import NodeId
 from bsm_remediate.domain.pool import Load, Pool, Replicas, Weights
-from bsm_remediate.domain.rebalancing import NOTHING, Loss, Rate, Rebalancing
+from bsm_remediate.domain.rebalancing import NOTHING, Loss, Rate, Rebalancing, unserved
 from bsm_remediate.domain.rebalancing_words import rebalancing_words
 from bsm_remediate.errors import WrongUsage
 
@@ -34,8 +34,7 @@ class Demand:
     @property
     def shed(self) -> float:
         """Share of it that finds no room afterwards."""
-        turned_away = 1 - self.served_after / self.load if self.load > 0 else 0.0
-        return turned_away if turned_away > NOTHING else 0.0
+        return unserved(self.load, self.served_after)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

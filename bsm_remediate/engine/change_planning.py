@@ -49,7 +49,9 @@ class Windows:
 
 
 class ChangePlanning:
-    """Asked when somebody proposes or approves, and when a window opens or was missed; it reads the whole ledger."""
+    """Asked when somebody proposes or approves, and when a window opens or was missed; it reads the states of the
+    objectives' windows.
+    """
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from bsm_remediate.domain.change import (
     OPEN,
     UNDER_WAY,
     Change,
+    ChangeOutcome,
     ChangeState,
     Result,
     Word,
@@ -130,10 +131,11 @@ class Changes:
         if planned is not None and started is not None:
             cost = self._planning.cost(planned).lasting(started, took)
         words = run.outcome
-        if outcome_of(run).value == "failed":
+        outcome = outcome_of(run)
+        if outcome is ChangeOutcome.FAILED:
             words = f"{words}; it was not undone, {self._who_must_look(planned, ended)} must look"
         return Result(
-            outcome=outcome_of(run),
+            outcome=outcome,
             words=words,
             started_at=started,
             ended_at=ended,

@@ -29,8 +29,8 @@ from bsm_remediate.domain.signal import Signal
 from bsm_remediate.domain.state import State
 from bsm_remediate.domain.statistics import BURN_WINDOWS, History, outages
 from bsm_remediate.domain.statistics_document import statistics_document
-from bsm_remediate.engine.statistics_keeper import FOREVER, Recollection, account, pages
-from bsm_remediate.records import EventLog, Store
+from bsm_remediate.engine.statistics_keeper import FOREVER, Recollection, account
+from bsm_remediate.records import Store
 
 TOLD_AGAIN_AFTER = timedelta(days=1)
 """What lasts is told daily, so that it outlives a journal of which the begin is dropped."""
@@ -194,11 +194,6 @@ def ledger_history(store: Recollection, *, since: datetime, until: datetime = FO
     """The states of a time, from what is kept of it and what the journal has beside."""
     known = account(store, SUBJECT, since=since, until=until)
     return History(recorded_since=known.progress.recorded_since).fold(known.events)
-
-
-def ledger_events(log: EventLog) -> Iterator[Event]:
-    """All that the journal says about states, in its order."""
-    return pages(log, SUBJECT)
 
 
 def read_statistics(store: Store, bundle: Bundle, *, since: datetime, until: datetime) -> dict[str, Json]:

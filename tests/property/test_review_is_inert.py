@@ -20,13 +20,14 @@ from bsm_remediate.domain.alert import Alert, AlertStatus
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.domain.incident import incidents, requirements
+from bsm_remediate.domain.ledger import SUBJECT
 from bsm_remediate.domain.markdown import escaped
 from bsm_remediate.domain.policy import Mode
 from bsm_remediate.domain.review import review_document
 from bsm_remediate.domain.review_page import review_page
 from bsm_remediate.domain.run import RunEnd, RunState
 from bsm_remediate.domain.statistics import History
-from bsm_remediate.engine.ledger import ledger_events
+from bsm_remediate.engine.statistics_keeper import pages
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import Timeline
@@ -141,7 +142,7 @@ def rich() -> dict[str, Any]:
     story.fires("Odd", instance="elsewhere").at("09:02:00")
     story.asks("approve", story.run_of("db-1").id, reason="go")
     story.at("09:03:00").resolves("DbDown", instance="db-1").at("09:10:00")
-    (incident,) = incidents(History().fold(ledger_events(story.store)), requirements(shop.service_map))
+    (incident,) = incidents(History().fold(pages(story.store, SUBJECT)), requirements(shop.service_map))
     gathering = Gathering(incident=incident, bundle=shop, now=story.clock.now(), runs=tuple(story.runs()))
     for event in story.store.events(limit=10_000):
         gathering.event(event)
@@ -260,7 +261,7 @@ def _journal() -> list[Event]:
         MemoryStore(),
     )
     story.at("09:00:00").fires("DbDown", instance="db-1").at("09:01:00").resolves("DbDown", instance="db-1")
-    return list(ledger_events(story.at("09:01:05").store))
+    return list(pages(story.at("09:01:05").store, SUBJECT))
 
 
 def _rows(page: str) -> Iterator[list[str]]:

@@ -18,15 +18,15 @@ from bsm_remediate.domain.chapter import Chapter
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.event import Event, Json
 from bsm_remediate.domain.ids import NodeId, RunId
-from bsm_remediate.domain.ledger import ComponentEntry, ServiceEntry, entry_event, kept_event
+from bsm_remediate.domain.ledger import SUBJECT, ComponentEntry, ServiceEntry, entry_event, kept_event
 from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.run import Run, RunEnd, RunState
 from bsm_remediate.domain.seal import SealKey
 from bsm_remediate.domain.state import State
 from bsm_remediate.domain.statistics import History, outages
 from bsm_remediate.domain.statistics_document import statistics_document
-from bsm_remediate.engine.ledger import LedgerJournal, ledger_events, read_statistics
-from bsm_remediate.engine.statistics_keeper import ALWAYS, FOREVER, StatisticsKeeper, compare, rebuild
+from bsm_remediate.engine.ledger import LedgerJournal, read_statistics
+from bsm_remediate.engine.statistics_keeper import ALWAYS, FOREVER, StatisticsKeeper, compare, pages, rebuild
 from bsm_remediate.errors import StoreUnavailable
 from bsm_remediate.records import Store
 from bsm_remediate.testing import builders
@@ -158,7 +158,7 @@ def put(store: MemoryStore, found: list[Run]) -> None:
 
 def from_the_journal(store: Store, bundle: Bundle, since: datetime, until: datetime) -> dict[str, Json]:
     """As it would be if nothing were kept: slow, and obvious."""
-    history = History().fold(ledger_events(store))
+    history = History().fold(pages(store, SUBJECT))
     failures = [outage for spans in history.services.values() for outage in outages(spans)]
     begins = [one.begin for one in failures if one.end is None or one.end >= since]
     return statistics_document(history, store.runs(since=min([since, *begins])), bundle, since=since, until=until)
@@ -272,7 +272,7 @@ def test_a_new_leader_knows_what_is_left_standing(told: list[Event], is_followed
         store.append(some)
         store.seal(KEY, limit=100)
     evaluation = Evaluator(BUNDLE).evaluate(builders.situation(at=BEGIN + (LAST + 1) * HOUR))
-    history = History().fold(ledger_events(store))
+    history = History().fold(pages(store, SUBJECT))
     open_ones = [node for node, spans in history.services.items() if spans[-1].end is None]
     open_ones += [node for node, spans in history.components.items() if spans[-1].end is None]
     events = LedgerJournal(store).events(evaluation, BUNDLE)

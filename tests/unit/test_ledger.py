@@ -13,8 +13,10 @@ import pytest
 from bsm_remediate.config.loader import load_bundle
 from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.event import Event
+from bsm_remediate.domain.ledger import SUBJECT
 from bsm_remediate.domain.statistics import History
-from bsm_remediate.engine.ledger import ledger_events, read_statistics
+from bsm_remediate.engine.ledger import read_statistics
+from bsm_remediate.engine.statistics_keeper import pages
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline
 
@@ -71,7 +73,7 @@ def nine(minute: int, second: int = 0) -> datetime:
 
 
 def changes(shop: Timeline, kind: str = "service.changed") -> list[Event]:
-    return [event for event in ledger_events(shop.store) if event.kind == kind]
+    return [event for event in pages(shop.store, SUBJECT) if event.kind == kind]
 
 
 def report(shop: Timeline, since: datetime = BEGIN, until: datetime | None = None) -> dict[str, Any]:
@@ -113,9 +115,9 @@ def test_a_calendar_that_begins_while_no_engine_looks_is_accounted_to_the_second
 
 def test_a_restart_tells_nothing_again(shop: Timeline) -> None:
     shop.at("09:00:00").fires("WebDown", instance="web-1").at("09:01:00")
-    before = len(list(ledger_events(shop.store)))
+    before = len(list(pages(shop.store, SUBJECT)))
     shop.restarts().at("09:02:00")
-    assert len(list(ledger_events(shop.store))) == before
+    assert len(list(pages(shop.store, SUBJECT))) == before
 
 
 def test_what_an_outage_costs_once_is_lost_once_and_only_past_its_grace(shop: Timeline) -> None:
@@ -204,10 +206,10 @@ def test_nothing_is_claimed_of_the_time_before_the_ledger_began(shop: Timeline) 
 def test_a_history_kept_up_event_by_event_is_the_one_made_anew(shop: Timeline) -> None:
     kept = History()
     shop.at("09:00:00").fires("WebDown", instance="web-1").at("09:01:00").fires("DiskFull", instance="db-1")
-    kept.fold(ledger_events(shop.store))
+    kept.fold(pages(shop.store, SUBJECT))
     shop.at("09:02:00").resolves("WebDown", instance="web-1").at("09:03:00")
-    kept.fold(ledger_events(shop.store))  # what it knows is passed over
-    anew = History().fold(ledger_events(shop.store))
+    kept.fold(pages(shop.store, SUBJECT))  # what it knows is passed over
+    anew = History().fold(pages(shop.store, SUBJECT))
     assert (kept.services, kept.components) == (anew.services, anew.components)
 
 

@@ -16,12 +16,13 @@ from bsm_remediate.domain.bundle import Bundle
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import Fingerprint
 from bsm_remediate.domain.incident import incidents, requirements
+from bsm_remediate.domain.ledger import SUBJECT
 from bsm_remediate.domain.review import review_document
 from bsm_remediate.domain.review_page import review_page
 from bsm_remediate.domain.review_timeline import MOST_LINES
 from bsm_remediate.domain.statistics import History
-from bsm_remediate.engine.ledger import ledger_events
 from bsm_remediate.engine.review import read_incidents, read_review
+from bsm_remediate.engine.statistics_keeper import pages
 from bsm_remediate.testing.executor import Scripted
 from bsm_remediate.testing.store import MemoryStore
 from bsm_remediate.testing.timeline import BEGIN, Timeline
@@ -395,7 +396,7 @@ def alert(number: int, at: datetime, name: str) -> Alert:
 def test_a_storm_of_a_hundred_thousand_alerts_makes_a_timeline_that_somebody_reads(shop: Timeline, name: str) -> None:
     shop.at("09:00:00").fires("DiskFull", instance="db-1").at("09:20:00").resolves("DiskFull", instance="db-1")
     bundle = shop.at("09:21:00").engine.bundle
-    (incident,) = incidents(History().fold(ledger_events(shop.store)), requirements(bundle.service_map))
+    (incident,) = incidents(History().fold(pages(shop.store, SUBJECT)), requirements(bundle.service_map))
     gathering = Gathering(incident=incident, bundle=bundle, now=shop.clock.now(), runs=())
     for event in shop.store.events(limit=10_000):
         gathering.event(event)

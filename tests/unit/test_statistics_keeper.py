@@ -19,13 +19,13 @@ from bsm_remediate.config.settings import Options, read_settings
 from bsm_remediate.domain.evaluation import Evaluator
 from bsm_remediate.domain.event import Event
 from bsm_remediate.domain.ids import NodeId
-from bsm_remediate.domain.ledger import ServiceEntry, entry_event
+from bsm_remediate.domain.ledger import SUBJECT, ServiceEntry, entry_event
 from bsm_remediate.domain.loss_curve import LossCurve
 from bsm_remediate.domain.seal import Keyring, SealKey
 from bsm_remediate.domain.state import State
-from bsm_remediate.engine.ledger import LedgerJournal, ledger_events, read_statistics
+from bsm_remediate.engine.ledger import LedgerJournal, read_statistics
 from bsm_remediate.engine.sealer import Sealer
-from bsm_remediate.engine.statistics_keeper import StatisticsKeeper
+from bsm_remediate.engine.statistics_keeper import StatisticsKeeper, pages
 from bsm_remediate.errors import WrongUsage
 from bsm_remediate.testing import builders
 from bsm_remediate.testing.clock import VirtualClock
@@ -87,11 +87,11 @@ def test_what_is_not_read_into_the_statistics_yet_is_not_dropped_from_the_journa
     store.append(outage(NINE, 10))
     clock.advance(timedelta(days=90).total_seconds())
     sealer.seal()
-    assert len(list(ledger_events(store))) == 2
+    assert len(list(pages(store, SUBJECT))) == 2
     StatisticsKeeper(store, clock).follow()
     clock.advance(3700)
     sealer.seal()
-    assert list(ledger_events(store)) == []
+    assert list(pages(store, SUBJECT)) == []
 
 
 def test_statistics_are_forgotten_by_their_own_retention_and_say_since_when_they_know() -> None:
